@@ -1,0 +1,31 @@
+// .env files: parsed, never sourced. KEY=value, export KEY=value, '#' comments, single quotes
+// (literal), double quotes (\n \t \" \\ escapes). No expansion of any kind.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/config.h"
+
+namespace seatrial::config {
+
+struct EnvEntry {
+    std::string value;
+    int line = 0;
+};
+// At most 1 MB and 10,000 entries; a later duplicate wins and is a warning.
+Parsed<std::map<std::string, EnvEntry>> parse_env_file(std::string_view text,
+                                                       const std::string& name);
+
+// Replaces ${NAME} by its value; unknown names are errors naming the closest known one; "$$" is
+// a dollar. Values are not expanded again.
+Result<std::string> expand_template(std::string_view text,
+                                    const std::map<std::string, std::string>& values);
+
+// Checks values against the app's env schema; every fault at once, secret values never shown.
+std::vector<Fault> check_env(const std::vector<EnvRule>& rules,
+                             const std::map<std::string, std::string>& values);
+
+}    // namespace seatrial::config

@@ -1,0 +1,60 @@
+// Thin layer over libpq, never blocking outside poll(): every wait obeys the Context, and a
+// cancelled query is cancelled on the server too (PQcancel).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/context.h"
+#include "base/secret.h"
+
+namespace seatrial::sql {
+
+// Where a server is and as whom: a libpq URL or key=value string; empty fields fall back to
+// libpq's own PG* variables and defaults (local socket).
+struct PostgresTarget {
+    Secret conninfo;         // may hold a password
+    std::string database;    // overrides the one in conninfo when not empty
+};
+
+using PgRow = std::vector<std::optional<std::string>>;
+
+// The SQLSTATE of an error made here travels as Error.field "sqlstate:42P04".
+std::string sqlstate_of(const Error& error);
+
+// One connection. Thread: one at a time.
+class Postgres {
+public:
+    // Sets client_connection_check_interval=200ms and application_name. Errors: unavailable
+    // (cannot connect, 53300 too many connections, 57P03 starting up), refused (28xxx login).
+    static Result<Postgres> open(const PostgresTarget& target, const Context& ctx);
+    Postgres(Postgres&&) noexcept;
+    Postgres& operator=(Postgres&&) noexcept;
+    ~Postgres();
+
+    // One statement with $1 parameters (text). Identifiers go through quote_identifier.
+    Result<std::vector<PgRow>> query(std::string_view sql,
+                                     const std::vector<std::optional<std::string>>& values,
+                                     const Context& ctx);
+    Status execute(std::string_view sql, const Context& ctx);    // no parameters, result dropped
+    std::string quote_identifier(std::string_view name) const;
+    std::string quote_literal(std::string_view text) const;
+    // SCRAM-SHA-256 verifier of a password, so that the password never reaches server or log.
+    Result<std::string> scram_verifier(const std::string& role, const Secret& password) const;
+    int server_version() const;    // e.g. 150018
+    // What an app needs to reach the server over TCP or socket: host, port, as connected.
+    std::string host() const;
+    std::string port() const;
+
+private:
+    struct Impl;
+    explicit Postgres(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> impl_;
+};
+
+}    // namespace seatrial::sql
