@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/result.h"
+#include "base/context.h"
 
 struct sqlite3;
 struct sqlite3_stmt;
@@ -77,8 +77,9 @@ public:
     Status transaction(Durability durability, const std::function<Status()>& body);
     std::int64_t synced_commits() const;    // how many `full` commits so far
 
-    Status backup_to(const std::filesystem::path& file);    // online backup, then fsync + rename
-    Status integrity_check();                               // `invalid` with the first findings
+    // Online copy of one snapshot to `file`.part, fsync, rename.
+    Status backup_to(const std::filesystem::path& file, const Context& ctx = {});
+    Status integrity_check();    // `invalid` with the first findings
 
 private:
     struct Impl;
