@@ -1,0 +1,1 @@
+ALTER TABLE product ADD COLUMN picture text NOT NULL DEFAULT '📦';

@@ -1,0 +1,1 @@
+export const greeting = 'Good things for small boats';
