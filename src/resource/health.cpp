@@ -1,0 +1,129 @@
+#include "resource/health.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "net/probe.h"
+#include "process/listeners.h"
+#include "resource/run_spec.h"
+
+namespace seatrial::resource {
+namespace {
+
+using std::chrono::milliseconds;
+constexpr milliseconds first_pause{5};
+constexpr milliseconds longest_pause{100};
+
+struct Target {
+    std::string run;
+    std::uint16_t port = 0;
+    std::string path;
+    int uid_slot = -1;
+    std::string log;
+};
+
+// Is the socket that listens there held by our run? The uid tells when it has its own.
+Result<bool> is_ours(const process::Runner& runner, const Target& target,
+                     const process::Listener& listener) {
+    if (target.uid_slot >= 0 && runner.privileged()) {
+        return listener.uid == runner.uid_of(target.uid_slot);
+    }
+    TRY_ASSIGN(const auto pids, runner.pids(target.run));
+    return process::holds_socket(pids, listener.inode);
+}
+
+// True: healthy; false: not yet, and `seen` says why.
+Result<bool> look(const process::Runner& runner, const Target& target, std::string& seen,
+                  const Context& ctx) {
+    TRY_ASSIGN(const process::RunState state, runner.observe(target.run));
+    if (state.phase == process::RunPhase::exited || state.phase == process::RunPhase::absent) {
+        return fail(Code::failed, "it ended before it answered: " + render_exit(state) + "\n" +
+                                      log_tail(target.log, 12));
+    }
+    TRY_ASSIGN(const auto listeners, process::listeners_of(target.port));
+    if (listeners.empty()) {
+        seen = "nothing listens on port " + std::to_string(target.port) + " yet";
+        return false;
+    }
+    for (const auto& listener : listeners) {
+        TRY_ASSIGN(const bool ours, is_ours(runner, target, listener));
+        if (!ours) {
+            const std::string owner = process::describe_owner(listener);
+            Error error{Code::conflict,
+                        "port " + std::to_string(target.port) + " is answered by " +
+                            (owner.empty() ? "another program" : owner) + ", not by this preview",
+                        "", "port:" + std::to_string(target.port), nullptr};
+            return tl::unexpected(std::move(error));
+        }
+    }
+    if (target.path.empty()) {
+        return true;
+    }
+    const auto status =
+        net::http_status(target.port, target.path, ctx.with_timeout(std::chrono::seconds(5)));
+    if (!status) {
+        TRY(ctx.ok());
+        seen = "GET " + target.path + ": " + status.error().message;
+        return false;
+    }
+    seen = "GET " + target.path + " answered " + std::to_string(*status);
+    return *status >= 200 && *status < 400;
+}
+
+}    // namespace
+
+plan::Traits Health::traits() const {
+    plan::Traits traits;
+    traits.owned = false;
+    traits.title = "health";
+    return traits;
+}
+
+Result<std::vector<std::string>> Health::list(const std::string& /*place*/,
+                                              const Context& /*ctx*/) {
+    return std::vector<std::string>();
+}
+
+Result<plan::Observation> Health::observe(const plan::Ref& /*ref*/, const Context& /*ctx*/) {
+    return plan::Observation();
+}
+
+Status Health::create(const plan::Ref& ref, const nlohmann::json& spec,
+                      const plan::Progress& progress, const Context& ctx) {
+    const Target target{ref.name, spec.at("port").get<std::uint16_t>(), spec.value("path", ""),
+                        spec.value("uid_slot", -1), spec.value("log", "")};
+    std::string seen;
+    std::string told;
+    milliseconds pause = first_pause;
+    while (true) {
+        // A kernel tells nobody that a port began to listen, so this one wait asks repeatedly.
+        auto healthy = look(runner_, target, seen, ctx);
+        if (healthy && *healthy) {
+            return {};
+        }
+        if (!healthy && healthy.error().code != Code::timed_out) {
+            return tl::unexpected(std::move(healthy).error());
+        }
+        if (seen != told && pause == longest_pause) {
+            progress(seen);
+            told = seen;
+        }
+        const auto waited = wait_for(pause, ctx);
+        if (!waited) {
+            if (waited.error().code == Code::timed_out) {
+                return fail(
+                    Code::failed,
+                    "it did not become healthy in time: " + seen + "\n" + log_tail(target.log, 12),
+                    "raise health.timeout, or mend what its log shows");
+            }
+            return waited;
+        }
+        pause = std::min(longest_pause, pause * 3 / 2 + milliseconds(1));
+    }
+}
+
+Result<plan::Removal> Health::destroy(const plan::Ref& /*ref*/, const Context& /*ctx*/) {
+    return plan::Removal();
+}
+
+}    // namespace seatrial::resource

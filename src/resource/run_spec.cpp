@@ -1,0 +1,82 @@
+#include "resource/run_spec.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+
+namespace seatrial::resource {
+
+Result<process::RunSpec> make_run_spec(const std::string& name, process::Profile profile,
+                                       const nlohmann::json& spec, process::Runner& runner,
+                                       const DatabaseUrl& database_url, const Context& ctx) {
+    process::RunSpec run;
+    run.name = name;
+    run.profile = profile;
+    run.argv = spec.at("argv").get<std::vector<std::string>>();
+    run.cwd = spec.at("cwd").get<std::string>();
+    run.uid_slot = spec.value("uid_slot", -1);
+    const std::filesystem::path home = spec.at("home").get<std::string>();
+    struct stat info{};
+    if (::stat((home / "tmp").c_str(), &info) != 0) {
+        TRY(make_dirs(home / "tmp", 0700));
+        if (run.uid_slot >= 0) {
+            TRY(runner.own(home, run.uid_slot, ctx));
+        }
+    }
+    TRY_ASSIGN(run.env, make_environment(spec.value("environment", nlohmann::json::object()), home,
+                                         database_url));
+    run.writable.push_back(home);
+    for (const auto& path : spec.value("writable", nlohmann::json::array())) {
+        run.writable.emplace_back(path.get<std::string>());
+    }
+    const auto limits = spec.value("limits", nlohmann::json::object());
+    run.limits.memory_bytes = limits.value("memory", std::int64_t{0});
+    run.limits.cpu_percent = limits.value("cpu", 0);
+    run.limits.pids = limits.value("pids", 0);
+    run.log = spec.at("log").get<std::string>();
+    TRY(make_dirs(run.log.parent_path(), 0700));
+    run.log_bytes = spec.value("log_bytes", run.log_bytes);
+    return run;
+}
+
+std::string log_tail(const std::filesystem::path& log, int lines) {
+    constexpr off_t window = 4096;
+    const Fd fd(::open(log.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+    if (!fd) {
+        return {};
+    }
+    const off_t size = ::lseek(fd.get(), 0, SEEK_END);
+    std::string text(static_cast<std::size_t>(std::min(size, window)), '\0');
+    const ssize_t n =
+        ::pread(fd.get(), text.data(), text.size(), std::max<off_t>(0, size - window));
+    text.resize(n > 0 ? static_cast<std::size_t>(n) : 0);
+    while (!text.empty() && text.back() == '\n') {
+        text.pop_back();
+    }
+    std::size_t from = text.size();
+    for (int i = 0; i < lines && from != std::string::npos; ++i) {
+        from = from == 0 ? std::string::npos : text.rfind('\n', from - 1);
+    }
+    if (from != std::string::npos) {
+        text.erase(0, from + 1);
+    }
+    return printable(text, true);
+}
+
+std::string render_exit(const process::RunState& state) {
+    if (!state.exit_code || *state.exit_code < 0) {
+        return "it ended without a trace (killed from outside, or the machine restarted)";
+    }
+    if (*state.exit_code > 128) {
+        const int signal = *state.exit_code - 128;
+        return "killed by signal " + std::to_string(signal) +
+               (state.oom_killed ? " (out of memory)" : "");
+    }
+    return "exit code " + std::to_string(*state.exit_code);
+}
+
+}    // namespace seatrial::resource

@@ -1,0 +1,100 @@
+#include "store/schema.h"
+
+#include <array>
+
+namespace seatrial::store {
+namespace {
+
+// Migration N brings version N to N + 1. Never edited once released; only appended.
+constexpr std::array<const char*, 1> migrations = {R"sql(
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+
+CREATE TABLE life (
+    id TEXT PRIMARY KEY,
+    kind TEXT NOT NULL,
+    app TEXT NOT NULL,
+    key TEXT NOT NULL,
+    env TEXT NOT NULL,
+    state TEXT NOT NULL,
+    wanted INTEGER NOT NULL,
+    generation INTEGER NOT NULL,
+    done_generation INTEGER NOT NULL,
+    spec TEXT NOT NULL,
+    status TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    changed_at INTEGER NOT NULL,
+    expires_at INTEGER,
+    pinned INTEGER NOT NULL,
+    warned INTEGER NOT NULL
+);
+-- No duplicates per subject; a stopping life does not stand in the way of a new one.
+CREATE UNIQUE INDEX life_subject ON life (app, key, env) WHERE wanted = 1;
+CREATE INDEX life_expiry ON life (expires_at) WHERE wanted = 1 AND pinned = 0;
+CREATE INDEX life_unfinished ON life (id) WHERE state <> 'removed';
+
+CREATE TABLE owned (
+    life TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    type TEXT NOT NULL,
+    place TEXT NOT NULL,
+    name TEXT NOT NULL,
+    PRIMARY KEY (type, place, name)
+) WITHOUT ROWID;
+CREATE INDEX owned_life ON owned (life, position);
+
+CREATE TABLE uses (
+    life TEXT NOT NULL,
+    type TEXT NOT NULL,
+    place TEXT NOT NULL,
+    name TEXT NOT NULL,
+    PRIMARY KEY (life, type, place, name)
+) WITHOUT ROWID;
+CREATE INDEX uses_ref ON uses (type, place, name);
+
+CREATE TABLE slot (
+    kind TEXT NOT NULL,
+    place TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    life TEXT NOT NULL,
+    role TEXT NOT NULL,
+    PRIMARY KEY (kind, place, number)
+) WITHOUT ROWID;
+CREATE INDEX slot_life ON slot (life);
+
+CREATE TABLE event (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    at INTEGER NOT NULL,
+    life TEXT NOT NULL,
+    generation INTEGER NOT NULL,
+    actor TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    data TEXT NOT NULL
+);
+CREATE INDEX event_life ON event (life, seq);
+)sql"};
+static_assert(migrations.size() == schema_version);
+
+}    // namespace
+
+Status migrate_schema(sql::Sqlite& db) {
+    std::int64_t version = 0;
+    TRY(db.run("PRAGMA user_version", {}, [&](const sql::Row& row) -> Status {
+        version = row.integer(0);
+        return {};
+    }));
+    if (version > schema_version) {
+        return fail(Code::invalid,
+                    "the records have schema " + std::to_string(version) +
+                        ", this program knows up to " + std::to_string(schema_version),
+                    "start the newer seatrial, or restore a backup made by this version");
+    }
+    for (; version < schema_version; ++version) {
+        TRY(db.transaction(sql::Durability::full, [&]() -> Status {
+            TRY(db.script(migrations[static_cast<std::size_t>(version)]));
+            return db.script("PRAGMA user_version = " + std::to_string(version + 1));
+        }));
+    }
+    return {};
+}
+
+}    // namespace seatrial::store
