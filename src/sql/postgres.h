@@ -30,8 +30,11 @@ std::string sqlstate_of(const Error& error);
 // One connection. Thread: one at a time.
 class Postgres {
 public:
-    // Sets client_connection_check_interval=200ms and application_name. Errors: unavailable
-    // (cannot connect, 53300 too many connections, 57P03 starting up), refused (28xxx login).
+    // Sets client_connection_check_interval=200ms and application_name. Waits 10 s at most.
+    // Resolving a host name is libpq's and not cut short. Errors: unavailable (cannot connect,
+    // 53300 too many connections, 57P03 starting up), refused (28xxx login), not_found (3D000 no
+    // such database), invalid (unreadable address; its text may hold a password, so it is not
+    // repeated).
     static Result<Postgres> open(const PostgresTarget& target, const Context& ctx);
     Postgres(Postgres&&) noexcept;
     Postgres& operator=(Postgres&&) noexcept;
@@ -41,7 +44,10 @@ public:
     Result<std::vector<PgRow>> query(std::string_view sql,
                                      const std::vector<std::optional<std::string>>& values,
                                      const Context& ctx);
-    Status execute(std::string_view sql, const Context& ctx);    // no parameters, result dropped
+    // Without parameters, result dropped; several statements are one transaction unless they say
+    // otherwise.
+    Status execute(std::string_view sql, const Context& ctx);
+    // Text that cannot be quoted (ill-formed UTF-8) becomes what no server accepts.
     std::string quote_identifier(std::string_view name) const;
     std::string quote_literal(std::string_view text) const;
     // SCRAM-SHA-256 verifier of a password, so that the password never reaches server or log.
@@ -50,6 +56,9 @@ public:
     // What an app needs to reach the server over TCP or socket: host, port, as connected.
     std::string host() const;
     std::string port() const;
+    // This connection as PG* variables for PostgreSQL's own tools, without the database. Holds
+    // the password: for a child's environment only, never for its arguments or a log.
+    std::vector<std::string> tool_environment() const;
 
 private:
     struct Impl;
