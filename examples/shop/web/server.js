@@ -11,7 +11,7 @@ const css = await readFile(new URL('./style.css', import.meta.url));
 // Seatrial tells every preview what it shows.
 const preview = {
   issue: process.env.PREVIEW_ISSUE_KEY ?? 'no issue',
-  branch: process.env.PREVIEW_BRANCH ?? 'no branch',
+  branch: (process.env.PREVIEW_BRANCH ?? 'no branch').replace('refs/heads/', ''),
   commit: (process.env.PREVIEW_COMMIT ?? '').slice(0, 10),
 };
 

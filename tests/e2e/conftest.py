@@ -1,0 +1,36 @@
+"""Fixtures of the end-to-end tests. One PostgreSQL for the session, a fresh data folder each."""
+import pathlib
+import shutil
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import harness  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    folder = harness.temporary_folder("pg")
+    server = harness.Postgres(folder / "pg")
+    try:
+        server.start()
+        server.make_database("tiny_dev", harness.TEMPLATE_SQL)
+        yield server
+    finally:
+        server.stop(remove=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def repo(site):
+    return harness.Repo(site.folder / "tiny")
+
+
+@pytest.fixture
+def site(postgres):
+    if not harness.BIN.exists():
+        pytest.fail(f"{harness.BIN} is not built")
+    site = harness.Site(harness.temporary_folder("site"), postgres)
+    yield site
+    site.close()
