@@ -46,7 +46,8 @@ Status read_files(const nlohmann::json& spec, Values& values) {
     return {};
 }
 
-Status add_database(const nlohmann::json& spec, const DatabaseUrl& database_url, Values& values) {
+Status add_database(const nlohmann::json& spec, const DatabaseUrl& database_url, Values& values,
+                    const Context& ctx) {
     if (!spec.contains("database")) {
         return {};
     }
@@ -58,7 +59,7 @@ Status add_database(const nlohmann::json& spec, const DatabaseUrl& database_url,
     }
     TRY_ASSIGN(const Secret url,
                database_url(database.value("place", ""), database.value("database", ""),
-                            database.value("role", "")));
+                            database.value("role", ""), ctx));
     values[variable] = url.reveal();
     return {};
 }
@@ -67,10 +68,11 @@ Status add_database(const nlohmann::json& spec, const DatabaseUrl& database_url,
 
 Result<std::vector<std::string>> make_environment(const nlohmann::json& spec,
                                                   const std::filesystem::path& home,
-                                                  const DatabaseUrl& database_url) {
+                                                  const DatabaseUrl& database_url,
+                                                  const Context& ctx) {
     Values values = base_values(home);
     TRY(read_files(spec, values));
-    TRY(add_database(spec, database_url, values));
+    TRY(add_database(spec, database_url, values, ctx));
     Values set = spec.value("set", Values{});
     Values known = values;
     for (const auto& [name, value] : set) {

@@ -15,18 +15,20 @@
 #include <string>
 #include <vector>
 
-#include "base/result.h"
+#include "base/context.h"
 #include "base/secret.h"
 
 namespace seatrial::resource {
 
 // URL of a preview's own database for its own role (postgres_server.h supplies it).
-using DatabaseUrl = std::function<Result<Secret>(
-    const std::string& place, const std::string& database, const std::string& role)>;
+using DatabaseUrl =
+    std::function<Result<Secret>(const std::string& place, const std::string& database,
+                                 const std::string& role, const Context& ctx)>;
 
 // "NAME=value" lines, sorted. Errors: `invalid` names the variable, never its value.
 Result<std::vector<std::string>> make_environment(const nlohmann::json& spec,
                                                   const std::filesystem::path& home,
-                                                  const DatabaseUrl& database_url);
+                                                  const DatabaseUrl& database_url,
+                                                  const Context& ctx);
 
 }    // namespace seatrial::resource

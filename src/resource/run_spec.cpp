@@ -28,7 +28,7 @@ Result<process::RunSpec> make_run_spec(const std::string& name, process::Profile
         }
     }
     TRY_ASSIGN(run.env, make_environment(spec.value("environment", nlohmann::json::object()), home,
-                                         database_url));
+                                         database_url, ctx));
     run.writable.push_back(home);
     for (const auto& path : spec.value("writable", nlohmann::json::array())) {
         run.writable.emplace_back(path.get<std::string>());

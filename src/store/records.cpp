@@ -62,6 +62,16 @@ Result<std::optional<Life>> select_life(sql::Sqlite& db, const std::string& wher
     return std::optional<Life>(std::move(lives.front()));
 }
 
+Result<std::int64_t> select_number(sql::Sqlite& db, const std::string& text,
+                                   const std::vector<sql::Value>& values) {
+    std::int64_t number = 0;
+    TRY(db.run(text, values, [&](const sql::Row& row) -> Status {
+        number = row.integer(0);
+        return {};
+    }));
+    return number;
+}
+
 Result<std::vector<Owned>> select_owned(sql::Sqlite& db, const std::string& where,
                                         const std::vector<sql::Value>& values) {
     std::vector<Owned> rows;
@@ -163,6 +173,10 @@ Status Writer::free_slots(const std::string& life) {
     return db_.run("DELETE FROM slot WHERE life = ?", {life});
 }
 
+Status Writer::free_ports(const std::string& life) {
+    return db_.run("DELETE FROM slot WHERE life = ? AND kind = 'port'", {life});
+}
+
 Status Writer::set_meta(const std::string& key, const std::string& value) {
     return db_.run(
         "INSERT INTO meta (key, value) VALUES (?,?) ON CONFLICT (key) DO UPDATE SET "
@@ -179,14 +193,29 @@ Result<std::optional<Life>> Writer::life(const std::string& id) {
     return select_life(db_, "id = ?", {id});
 }
 
-Result<std::int64_t> Writer::count_wanted(const std::string& env) {
-    std::int64_t count = 0;
-    TRY(db_.run("SELECT count(*) FROM life WHERE wanted = 1 AND env = ?", {env},
-                [&](const sql::Row& row) -> Status {
-                    count = row.integer(0);
-                    return {};
-                }));
-    return count;
+Result<std::vector<Life>> Writer::wanted_in(const std::string& env) {
+    return select_lives(db_, "wanted = 1 AND env = ? ORDER BY id", {env});
+}
+
+Result<std::int64_t> Writer::count_owned(const std::string& life) {
+    return select_number(db_, "SELECT count(*) FROM owned WHERE life = ?", {life});
+}
+
+Result<std::optional<std::int64_t>> Writer::slot_of_role(const std::string& kind,
+                                                         const std::string& place,
+                                                         const std::string& role) {
+    TRY_ASSIGN(const auto rows,
+               select_slots(db_, "kind = ? AND place = ? AND role = ?", {kind, place, role}));
+    return rows.empty() ? std::optional<std::int64_t>() : rows.front().number;
+}
+
+Status Writer::free_slot(const std::string& kind, const std::string& place, std::int64_t number) {
+    return db_.run("DELETE FROM slot WHERE kind = ? AND place = ? AND number = ?",
+                   {kind, place, number});
+}
+
+Result<std::int64_t> Writer::last_event() {
+    return select_number(db_, "SELECT coalesce(max(seq), 0) FROM event", {});
 }
 
 Status Writer::forget_before(WallTime events_before, WallTime removed_before) {
@@ -296,6 +325,15 @@ Result<std::vector<Life>> Records::expiring(WallTime before, int limit) {
     });
 }
 
+Result<std::vector<Life>> Records::unwarned(WallTime before, int limit) {
+    return impl_->read([&](sql::Sqlite& db) {
+        return select_lives(db,
+                            "wanted = 1 AND pinned = 0 AND warned = 0 AND expires_at <= ? ORDER BY "
+                            "expires_at LIMIT ?",
+                            {millis(before), limit});
+    });
+}
+
 Result<std::optional<WallTime>> Records::next_expiry(bool warnings) {
     std::optional<WallTime> next;
     const std::string extra = warnings ? " AND warned = 0" : "";
@@ -363,16 +401,9 @@ Result<std::vector<Event>> Records::steps(const std::string& life, std::int64_t 
 }
 
 Result<std::int64_t> Records::last_event() {
-    std::int64_t last = 0;
-    const auto status = impl_->read([&](sql::Sqlite& db) {
-        return db.run("SELECT coalesce(max(seq), 0) FROM event", {},
-                      [&](const sql::Row& row) -> Status {
-                          last = row.integer(0);
-                          return {};
-                      });
+    return impl_->read([&](sql::Sqlite& db) {
+        return select_number(db, "SELECT coalesce(max(seq), 0) FROM event", {});
     });
-    TRY(status);
-    return last;
 }
 
 Result<std::optional<std::string>> Records::meta(const std::string& key) {

@@ -79,11 +79,18 @@ public:
     Status remove_uses(const std::string& life);
     Result<bool> take_slot(const Slot& slot);    // false: taken
     Status free_slots(const std::string& life);
+    Status free_ports(const std::string& life);
     Status set_meta(const std::string& key, const std::string& value);
     Result<std::optional<Life>> live(const std::string& app, const std::string& key,
                                      const std::string& env);    // wanted and not removed
     Result<std::optional<Life>> life(const std::string& id);
-    Result<std::int64_t> count_wanted(const std::string& env);
+    Result<std::vector<Life>> wanted_in(const std::string& env);
+    Result<std::int64_t> count_owned(const std::string& life);
+    Result<std::optional<std::int64_t>> slot_of_role(const std::string& kind,
+                                                     const std::string& place,
+                                                     const std::string& role);
+    Status free_slot(const std::string& kind, const std::string& place, std::int64_t number);
+    Result<std::int64_t> last_event();
     Status forget_before(WallTime events_before, WallTime removed_before);
 
 private:
@@ -106,6 +113,8 @@ public:
     Result<std::vector<Life>> lives(const LifeFilter& filter);
     Result<std::vector<std::string>> unfinished();                     // lives not removed
     Result<std::vector<Life>> expiring(WallTime before, int limit);    // wanted, not pinned
+    Result<std::vector<Life>> unwarned(WallTime before,
+                                       int limit);    // wanted, expiry not yet told
     Result<std::optional<WallTime>> next_expiry(bool warnings);
     Result<std::vector<Owned>> owned(const std::string& life);    // in order
     Result<std::vector<Owned>> owned_all();

@@ -1,0 +1,161 @@
+#include "preview/facts.h"
+
+#include <sys/stat.h>
+#include <sys/utsname.h>
+
+#include <cstdlib>
+
+#include "base/names.h"
+#include "base/text.h"
+#include "config/env_file.h"
+#include "crypto/crypto.h"
+#include "resource/postgres_template.h"
+
+namespace seatrial::preview {
+namespace {
+
+// What an installed tree depends on besides its files: architecture, system and the exact
+// interpreter, told by the program file instead of starting it.
+std::string platform() {
+    utsname machine{};
+    ::uname(&machine);
+    std::string text = machine.machine;
+    text += '\n' + read_file("/etc/os-release", 64 << 10).value_or("");
+    const char* path = std::getenv("PATH");
+    for (const char* program : {"node", "python3"}) {
+        for (const auto folder :
+             split(path != nullptr ? path : "/usr/local/bin:/usr/bin:/bin", ':')) {
+            const std::string file = std::string(folder) + "/" + program;
+            struct stat info{};
+            if (::stat(file.c_str(), &info) == 0) {
+                text += "\n" + file + " " + std::to_string(info.st_size) + " " +
+                        std::to_string(info.st_mtim.tv_sec);
+                break;
+            }
+        }
+    }
+    return text;
+}
+
+Status find_dependency_tree(Spec& spec, const config::App& app, const Parts& parts,
+                            const Context& ctx) {
+    spec.dependency_tree.clear();
+    if (!app.install) {
+        return {};
+    }
+    auto digest = mirror_of(parts, spec).tree_digest(spec.commit, app.install->key, ctx);
+    if (!digest) {
+        return tl::unexpected(std::move(digest).error());
+    }
+    std::string identity = spec.app + "\n" + *digest + "\n" + platform();
+    for (const auto& word : app.install->run.to_argv()) {
+        identity += "\n" + word;
+    }
+    for (const auto& path : app.install->keep) {
+        identity += "\n" + path;
+    }
+    spec.dependency_tree =
+        make_name(parts.instance, "deps-" + spec.app, crypto::sha256_hex(identity));
+    return {};
+}
+
+Status find_template(Spec& spec, const config::App& app, const Parts& parts, const Context& ctx) {
+    spec.template_name.clear();
+    if (app.database.engine != config::DatabaseEngine::postgres || spec.empty_database ||
+        app.database.source.empty()) {
+        return {};
+    }
+    const std::string& place = parts.layout.database_place;
+    TRY_ASSIGN(const std::string schema,
+               resource::schema_hash(parts.servers, place, app.database.source, ctx));
+    TRY_ASSIGN(const auto refresh, parts.records.meta("template:" + app.database.source));
+    spec.template_name = make_name(
+        parts.instance, "tmpl-" + app.database.source,
+        crypto::sha256_hex(app.database.source + "\n" + schema + "\n" + refresh.value_or("0")));
+    return {};
+}
+
+Status find_tree_env(Spec& spec, const config::App& app, const Parts& parts, const Context& ctx) {
+    spec.tree_env.clear();
+    for (const auto& file : app.env_files) {
+        auto text = mirror_of(parts, spec).read_blob(spec.commit, file, ctx);
+        if (!text) {
+            if (text.error().code == Code::not_found) {
+                return fail(Code::invalid,
+                            "env file " + printable(file) + " is not in commit " +
+                                spec.commit.substr(0, 12),
+                            "commit it, or name it in the server's env_files instead");
+            }
+            return tl::unexpected(std::move(text).error());
+        }
+        const auto parsed = config::parse_env_file(*text, file);
+        if (!parsed.ok()) {
+            return tl::unexpected(config::faults_to_error(parsed.faults));
+        }
+        for (const auto& [name, entry] : parsed.value) {
+            // Literal: a dollar in a file is a dollar.
+            std::string escaped;
+            for (const char c : entry.value) {
+                escaped += c == '$' ? "$$" : std::string(1, c);
+            }
+            spec.tree_env[name] = std::move(escaped);
+        }
+    }
+    return {};
+}
+
+// The app's env schema against all values that will be there; secrets are named, never shown.
+Status check_environment(const Spec& spec, const config::App& app) {
+    std::map<std::string, std::string> values = spec.tree_env;
+    for (const auto& file : spec.env_files) {
+        auto text = read_file(file, 1 << 20);
+        if (!text) {
+            return wrap(std::move(text).error(), "the server's env file cannot be read");
+        }
+        const auto parsed = config::parse_env_file(*text, file);
+        if (!parsed.ok()) {
+            return tl::unexpected(config::faults_to_error(parsed.faults));
+        }
+        for (const auto& [name, entry] : parsed.value) {
+            values[name] = entry.value;
+        }
+    }
+    for (const auto& [name, value] : spec.environment_env) {
+        values[name] = value;
+    }
+    for (const auto& rule : app.env) {
+        if (rule.value) {
+            values[rule.name] = *rule.value;
+        }
+    }
+    for (const auto& component : app.components) {
+        for (const auto& [name, value] : component.env) {
+            values[name] = value;
+        }
+    }
+    if (app.database.engine != config::DatabaseEngine::none) {
+        values.try_emplace(app.database.url, "postgresql://localhost/preview");
+    }
+    const auto faults = config::check_env(app.env, values);
+    for (const auto& fault : faults) {
+        if (!fault.warning) {
+            return tl::unexpected(config::faults_to_error(faults));
+        }
+    }
+    return {};
+}
+
+}    // namespace
+
+git::Mirror mirror_of(const Parts& parts, const Spec& spec) {
+    return git::Mirror(parts.layout.data / "mirrors" / spec.mirror);
+}
+
+Status find_facts(Spec& spec, const config::App& app, const Parts& parts, const Context& ctx) {
+    TRY(find_tree_env(spec, app, parts, ctx));
+    TRY(check_environment(spec, app));
+    TRY(find_dependency_tree(spec, app, parts, ctx));
+    return find_template(spec, app, parts, ctx);
+}
+
+}    // namespace seatrial::preview
