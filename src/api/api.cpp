@@ -1,0 +1,222 @@
+#include "api/api.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "api/handlers.h"
+#include "base/text.h"
+
+namespace seatrial::api {
+
+const std::vector<Endpoint>& endpoints() {
+    using http::RouteKind;
+    constexpr std::size_t bundle_limit = std::size_t{2} << 30;
+    static const std::vector<Endpoint> table = {
+        {"GET",
+         "/healthz",
+         "the process answers",
+         true,
+         RouteKind::normal,
+         1 << 20,
+         get_healthz,
+         {}},
+        {"GET",
+         "/readyz",
+         "records checked, previews re-adopted",
+         true,
+         RouteKind::normal,
+         1 << 20,
+         get_readyz,
+         {}},
+        {"GET",
+         "/metrics",
+         "figures for Prometheus",
+         true,
+         RouteKind::normal,
+         1 << 20,
+         get_metrics,
+         {}},
+        {"GET",
+         "/api/v1/server",
+         "version, instance and state of the daemon",
+         false,
+         RouteKind::normal,
+         1 << 20,
+         get_server,
+         {}},
+        {"GET",
+         "/api/v1/previews",
+         "all previews; ?app, ?env, ?removed=1",
+         false,
+         RouteKind::normal,
+         1 << 20,
+         list_previews,
+         {}},
+        {"POST",
+         "/api/v1/previews",
+         "start or update one",
+         false,
+         RouteKind::normal,
+         4 << 20,
+         post_preview,
+         {}},
+        {"POST",
+         "/api/v1/previews/cleanup",
+         "end what is past its time and collect what is left",
+         false,
+         RouteKind::normal,
+         1 << 20,
+         post_cleanup,
+         {}},
+        {"GET",
+         "/api/v1/previews/{key}",
+         "one preview with steps and components",
+         false,
+         RouteKind::normal,
+         1 << 20,
+         get_preview,
+         {}},
+        {"DELETE",
+         "/api/v1/previews/{key}",
+         "stop and remove it",
+         false,
+         RouteKind::normal,
+         1 << 20,
+         delete_preview,
+         {}},
+        {"POST",
+         "/api/v1/previews/{key}/extend",
+         "let it live longer: {\"hours\": 4}",
+         false,
+         RouteKind::normal,
+         1 << 20,
+         post_extend,
+         {}},
+        {"POST",
+         "/api/v1/previews/{key}/pin",
+         "keep or release it: {\"pinned\": true}",
+         false,
+         RouteKind::normal,
+         1 << 20,
+         post_pin,
+         {}},
+        {"GET",
+         "/api/v1/previews/{key}/explain",
+         "why it is as it is",
+         false,
+         RouteKind::normal,
+         1 << 20,
+         get_explain,
+         {}},
+        {"GET",
+         "/api/v1/previews/{key}/logs",
+         "last part of the logs; ?component, ?bytes",
+         false,
+         RouteKind::normal,
+         1 << 20,
+         get_logs,
+         {}},
+        {"GET",
+         "/api/v1/previews/{key}/logs/stream",
+         "logs as they grow",
+         false,
+         RouteKind::stream,
+         1 << 20,
+         {},
+         stream_logs},
+        {"POST",
+         "/api/v1/repositories",
+         "which commits of a repository are known",
+         false,
+         RouteKind::normal,
+         1 << 20,
+         post_repository,
+         {}},
+        {"PUT",
+         "/api/v1/repositories/{mirror}/bundle",
+         "a git bundle; ?commit",
+         false,
+         RouteKind::upload,
+         bundle_limit,
+         put_bundle,
+         {}},
+        {"GET",
+         "/api/v1/events",
+         "events as they happen; ?life, ?after or Last-Event-ID",
+         false,
+         RouteKind::stream,
+         1 << 20,
+         {},
+         stream_events},
+        {"POST",
+         "/api/v1/backup",
+         "copy of the records below <data>/backups",
+         false,
+         RouteKind::normal,
+         1 << 20,
+         post_backup,
+         {}},
+    };
+    return table;
+}
+
+http::Router make_router(std::shared_ptr<Services> services, bool public_only) {
+    std::vector<http::Route> routes;
+    for (const Endpoint& endpoint : endpoints()) {
+        if (public_only && !endpoint.public_read) {
+            continue;
+        }
+        http::Route route;
+        route.method = endpoint.method;
+        route.pattern = endpoint.pattern;
+        route.kind = endpoint.kind;
+        route.body_limit = endpoint.body_limit;
+        if (endpoint.handler) {
+            route.handler = [services, &endpoint](const http::Request& request,
+                                                  const Context& ctx) {
+                return endpoint.handler(*services, request, ctx);
+            };
+        }
+        if (endpoint.stream) {
+            route.stream = [services, &endpoint](const http::Request& request,
+                                                 const std::shared_ptr<http::EventStream>& stream,
+                                                 const Context& ctx) {
+                return endpoint.stream(*services, request, stream, ctx);
+            };
+        }
+        routes.push_back(std::move(route));
+    }
+    http::Router router(std::move(routes));
+    if (!public_only) {
+        router.set_guard([owner = services->info.owner, self = ::geteuid()](
+                             const http::Request& request) -> std::optional<http::Response> {
+            const uid_t uid = request.peer.uid;
+            if (request.peer.local && (uid == 0 || uid == owner || uid == self)) {
+                return std::nullopt;
+            }
+            return http::problem(403, "refused",
+                                 "this daemon serves user " + std::to_string(owner) + " only",
+                                 "start one of your own with another --data, or ask its owner");
+        });
+    }
+    return router;
+}
+
+std::string reference_page() {
+    std::string page =
+        "# API\n\nServed on the daemon's UNIX socket `<data>/seatrial.sock` to root and the user "
+        "who "
+        "started it; rows marked public also on the TCP port of `seatrial serve --port`. Errors "
+        "are "
+        "RFC 9457 problem documents with `code` and `hint`.\n\n"
+        "| method | path | public | what it does |\n|---|---|---|---|\n";
+    for (const Endpoint& endpoint : endpoints()) {
+        page += "| " + endpoint.method + " | `" + endpoint.pattern + "` | " +
+                (endpoint.public_read ? "yes" : "") + " | " + endpoint.summary + " |\n";
+    }
+    return page;
+}
+
+}    // namespace seatrial::api

@@ -1,0 +1,440 @@
+#include "api/handlers.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "base/text.h"
+#include "git/refs.h"
+#include "preview/spec.h"
+#include "preview/view.h"
+#include "resource/run_spec.h"
+
+namespace seatrial::api {
+namespace {
+
+using nlohmann::json;
+
+http::Response answer(int status, const json& body) {
+    return http::json(status, body.dump(-1, ' ', false, json::error_handler_t::replace));
+}
+
+std::string actor_of(const http::Request& request) {
+    return "uid:" + std::to_string(request.peer.uid);
+}
+
+std::string query(const http::Request& request, std::string_view name) {
+    return std::string(request.query_value(name).value_or(""));
+}
+
+// A body that is a JSON object with only known members of the right types, all faults at once.
+enum class Kind { text, number, flag, object };
+using Shape = std::map<std::string, Kind>;
+Result<json> parse_body(const http::Request& request, const Shape& shape) {
+    json body = json::parse(request.body.empty() ? "{}" : request.body, nullptr, false);
+    if (!body.is_object()) {
+        return fail(Code::invalid, "the body is not a JSON object");
+    }
+    std::vector<std::string> faults;
+    std::vector<std::string_view> known;
+    for (const auto& [name, kind] : shape) {
+        known.emplace_back(name);
+    }
+    for (const auto& [name, value] : body.items()) {
+        const auto rule = shape.find(name);
+        if (rule == shape.end()) {
+            const auto close = suggest(name, known);
+            faults.push_back("unknown member " + printable(name) +
+                             (close ? ", did you mean " + *close + "?" : ""));
+            continue;
+        }
+        const bool fits = (rule->second == Kind::text && value.is_string()) ||
+                          (rule->second == Kind::number && value.is_number()) ||
+                          (rule->second == Kind::flag && value.is_boolean()) ||
+                          (rule->second == Kind::object && value.is_object());
+        if (!fits) {
+            faults.push_back(name + " has the wrong type");
+        }
+    }
+    if (!faults.empty()) {
+        return fail(Code::invalid, join(faults, "; "));
+    }
+    return body;
+}
+
+Result<store::Life> find(Services& services, const http::Request& request, bool removed = false) {
+    return services.manager.find(
+        {std::string(request.param("key")), query(request, "app"), query(request, "env")}, removed);
+}
+
+json wanted_json(const preview::Wanted& wanted) {
+    return {{"life", wanted.life},
+            {"generation", wanted.generation},
+            {"after", wanted.after},
+            {"update", wanted.update}};
+}
+
+// Component names of a life: those of its spec, then logs of tools and of former components.
+std::vector<LogSource> log_sources(const Services& services, const store::Life& life,
+                                   const std::string& component) {
+    std::set<std::string> names;
+    if (const auto spec = preview::parse_spec(life.spec)) {
+        for (const auto& [name, run] : spec->names.runs) {
+            names.insert(name);
+        }
+    }
+    const auto folder = services.parts.layout.data / "logs" / life.id;
+    std::error_code ignored;
+    for (const auto& entry : std::filesystem::directory_iterator(folder, ignored)) {
+        if (entry.path().extension() == ".log") {
+            names.insert(entry.path().stem());
+        }
+    }
+    std::vector<LogSource> sources;
+    for (const auto& name : names) {
+        if (component.empty() || component == name) {
+            sources.push_back({name, folder / (name + ".log")});
+        }
+    }
+    return sources;
+}
+
+Result<std::vector<LogSource>> wanted_logs(Services& services, const http::Request& request) {
+    TRY_ASSIGN(const auto life, find(services, request, true));
+    const std::string component = query(request, "component");
+    auto sources = log_sources(services, life, component);
+    if (sources.empty() && !component.empty()) {
+        std::vector<std::string> names;
+        for (const auto& source : log_sources(services, life, "")) {
+            names.push_back(source.component);
+        }
+        return fail(Code::not_found, "there is no component " + printable(component),
+                    "it has: " + join(names, ", "));
+    }
+    return sources;
+}
+
+}    // namespace
+
+http::Response get_healthz(Services& /*services*/, const http::Request& /*request*/,
+                           const Context& /*ctx*/) {
+    return answer(200, {{"status", "ok"}});
+}
+
+http::Response get_readyz(Services& services, const http::Request& /*request*/,
+                          const Context& /*ctx*/) {
+    const json health = services.health();
+    return answer(health.value("ready", false) ? 200 : 503, health);
+}
+
+http::Response get_metrics(Services& services, const http::Request& /*request*/,
+                           const Context& /*ctx*/) {
+    const auto lives = services.parts.records.lives({});
+    if (!lives) {
+        return http::problem(lives.error());
+    }
+    std::map<std::string, int> states;
+    for (const auto& life : *lives) {
+        ++states[life.state];
+    }
+    std::string text =
+        "# HELP seatrial_previews previews by state\n# TYPE seatrial_previews gauge\n";
+    for (const auto& [state, count] : states) {
+        text += "seatrial_previews{state=\"" + state + "\"} " + std::to_string(count) + "\n";
+    }
+    text +=
+        "# HELP seatrial_synced_commits_total fsynced commits of the records\n"
+        "# TYPE seatrial_synced_commits_total counter\nseatrial_synced_commits_total " +
+        std::to_string(services.parts.records.synced_commits()) + "\n";
+    return {200, {{"content-type", "text/plain; version=0.0.4"}}, text};
+}
+
+http::Response get_server(Services& services, const http::Request& /*request*/,
+                          const Context& /*ctx*/) {
+    const auto isolation = services.parts.runner.isolation();
+    json out = {{"api", 1},
+                {"version", services.info.version},
+                {"instance", services.info.instance},
+                {"pid", ::getpid()},
+                {"uid", ::geteuid()},
+                {"owner", services.info.owner},
+                {"data", services.info.data.string()},
+                {"config", services.info.config},
+                {"started_at", render_time(services.info.started_at)},
+                {"variables", json::parse(services.info.variables, nullptr, false)},
+                {"synced_commits", services.parts.records.synced_commits()},
+                {"privileged", services.parts.runner.privileged()},
+                {"isolation",
+                 {{"level", isolation.level},
+                  {"cgroup", isolation.cgroup},
+                  {"seccomp", isolation.seccomp},
+                  {"landlock_abi", isolation.landlock_abi},
+                  {"own_uid", isolation.own_uid},
+                  {"missing", isolation.missing}}},
+                {"health", services.health()}};
+    return answer(200, out);
+}
+
+http::Response list_previews(Services& services, const http::Request& request,
+                             const Context& /*ctx*/) {
+    store::LifeFilter filter;
+    filter.app = query(request, "app");
+    filter.env = query(request, "env");
+    filter.removed = query(request, "removed") == "1";
+    const auto lives = services.parts.records.lives(filter);
+    if (!lives) {
+        return http::problem(lives.error());
+    }
+    json out = json::array();
+    for (const auto& life : *lives) {
+        out.push_back(preview::render_preview(life));
+    }
+    return answer(200, {{"previews", out}});
+}
+
+http::Response post_preview(Services& services, const http::Request& request, const Context& ctx) {
+    const auto body = parse_body(request, {{"issueKey", Kind::text},
+                                           {"branchName", Kind::text},
+                                           {"env", Kind::text},
+                                           {"commit", Kind::text},
+                                           {"repository", Kind::text},
+                                           {"remote", Kind::text},
+                                           {"appFile", Kind::text},
+                                           {"appText", Kind::text},
+                                           {"appName", Kind::text},
+                                           {"variables", Kind::object},
+                                           {"ttlMs", Kind::number},
+                                           {"replace", Kind::flag},
+                                           {"freshDatabase", Kind::text},
+                                           {"freshTemplate", Kind::flag},
+                                           {"keepFailedMs", Kind::number}});
+    if (!body) {
+        return http::problem(body.error());
+    }
+    preview::UpRequest up;
+    up.actor = actor_of(request);
+    up.key = body->value("issueKey", "");
+    up.branch = body->value("branchName", "");
+    up.env = body->value("env", "");
+    up.commit = body->value("commit", "");
+    up.repository = body->value("repository", "");
+    up.remote = body->value("remote", "");
+    up.app_file = body->value("appFile", up.app_file);
+    up.app_text = body->value("appText", "");
+    up.app_name = body->value("appName", "");
+    for (const auto& [name, value] : body->value("variables", json::object()).items()) {
+        if (!value.is_string()) {
+            return http::problem(400, "invalid", "variables." + printable(name) + " is not text");
+        }
+        up.variables[name] = value.get<std::string>();
+    }
+    if (body->contains("ttlMs")) {
+        up.ttl = std::chrono::milliseconds(body->at("ttlMs").get<std::int64_t>());
+    }
+    up.replace = body->value("replace", false);
+    up.fresh_database = body->value("freshDatabase", "");
+    up.fresh_template = body->value("freshTemplate", false);
+    up.keep_failed = std::chrono::milliseconds(body->value("keepFailedMs", std::int64_t{0}));
+    const auto wanted = services.manager.up(up, ctx);
+    if (!wanted) {
+        if (wanted.error().field == "commit") {
+            const std::string mirror = services.manager.mirror_name(up.repository, up.remote);
+            const auto known = services.manager.known_commits(mirror, ctx);
+            if (!known) {
+                return http::problem(known.error());
+            }
+            return answer(409, {{"code", "commit_missing"},
+                                {"title", "the commit has not been sent yet"},
+                                {"mirror", mirror},
+                                {"known", *known}});
+        }
+        return http::problem(wanted.error());
+    }
+    return answer(202, wanted_json(*wanted));
+}
+
+http::Response post_cleanup(Services& services, const http::Request& request, const Context& ctx) {
+    const auto body = parse_body(request, {{"dryRun", Kind::flag}});
+    if (!body) {
+        return http::problem(body.error());
+    }
+    const bool dry_run = body->value("dryRun", false);
+    constexpr int all = 1'000'000;
+    const auto expired = services.manager.expire(now_utc(), all, dry_run, actor_of(request));
+    if (!expired) {
+        return http::problem(expired.error());
+    }
+    json report = {{"expired", json::array()}};
+    for (const auto& life : *expired) {
+        report["expired"].push_back(
+            {{"app", life.app}, {"key", life.key}, {"env", life.env}, {"life", life.id}});
+    }
+    if (const auto swept = services.sweep(dry_run, report, ctx); !swept) {
+        return http::problem(swept.error());
+    }
+    report["dry_run"] = dry_run;
+    return answer(200, report);
+}
+
+http::Response get_preview(Services& services, const http::Request& request,
+                           const Context& /*ctx*/) {
+    const auto life = find(services, request, true);
+    if (!life) {
+        return http::problem(life.error());
+    }
+    const auto detail = preview::render_detail(*life, services.parts);
+    return detail ? answer(200, *detail) : http::problem(detail.error());
+}
+
+http::Response delete_preview(Services& services, const http::Request& request,
+                              const Context& /*ctx*/) {
+    const auto life = find(services, request);
+    if (!life) {
+        return http::problem(life.error());
+    }
+    const auto wanted = services.manager.stop(*life, actor_of(request), "stop");
+    return wanted ? answer(202, wanted_json(*wanted)) : http::problem(wanted.error());
+}
+
+http::Response post_extend(Services& services, const http::Request& request,
+                           const Context& /*ctx*/) {
+    const auto body = parse_body(request, {{"hours", Kind::number}});
+    if (!body) {
+        return http::problem(body.error());
+    }
+    constexpr double most = 24 * 365;
+    const double hours = body->value("hours", 0.0);
+    if (!(hours > 0) || hours > most) {
+        return http::problem(400, "invalid", "hours must be more than 0 and at most 8760",
+                             "write --hours 4");
+    }
+    const auto life = find(services, request);
+    if (!life) {
+        return http::problem(life.error());
+    }
+    const auto by = std::chrono::milliseconds(static_cast<std::int64_t>(hours * 3'600'000));
+    const auto extended = services.manager.extend(*life, by, actor_of(request));
+    return extended ? answer(200, preview::render_preview(*extended))
+                    : http::problem(extended.error());
+}
+
+http::Response post_pin(Services& services, const http::Request& request, const Context& /*ctx*/) {
+    const auto body = parse_body(request, {{"pinned", Kind::flag}});
+    if (!body) {
+        return http::problem(body.error());
+    }
+    const auto life = find(services, request);
+    if (!life) {
+        return http::problem(life.error());
+    }
+    const auto pinned = services.manager.pin(*life, body->value("pinned", true), actor_of(request));
+    return pinned ? answer(200, preview::render_preview(*pinned)) : http::problem(pinned.error());
+}
+
+http::Response get_explain(Services& services, const http::Request& request,
+                           const Context& /*ctx*/) {
+    const auto life = find(services, request, true);
+    if (!life) {
+        return http::problem(life.error());
+    }
+    const auto lines = preview::explain(*life, services.parts);
+    return lines ? answer(200, {{"state", life->state}, {"lines", *lines}})
+                 : http::problem(lines.error());
+}
+
+http::Response get_logs(Services& services, const http::Request& request, const Context& /*ctx*/) {
+    const auto sources = wanted_logs(services, request);
+    if (!sources) {
+        return http::problem(sources.error());
+    }
+    constexpr std::int64_t most = 4 << 20;
+    std::int64_t bytes = 64 << 10;
+    const std::string asked = query(request, "bytes");
+    std::from_chars(asked.data(), asked.data() + asked.size(), bytes);
+    bytes = std::clamp<std::int64_t>(bytes, 0, most);
+    json logs = json::array();
+    for (const auto& source : *sources) {
+        const Fd fd(::open(source.file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+        std::string text;
+        std::int64_t size = 0;
+        if (fd) {
+            struct stat info{};
+            ::fstat(fd.get(), &info);
+            size = info.st_size;
+            text.resize(static_cast<std::size_t>(std::min(size, bytes)));
+            const ssize_t n = ::pread(fd.get(), text.data(), text.size(),
+                                      size - static_cast<std::int64_t>(text.size()));
+            text.resize(n > 0 ? static_cast<std::size_t>(n) : 0);
+        }
+        logs.push_back({{"component", source.component}, {"bytes", size}, {"text", text}});
+    }
+    return answer(200, {{"logs", logs}});
+}
+
+http::Response stream_logs(Services& services, const http::Request& request,
+                           const std::shared_ptr<http::EventStream>& stream,
+                           const Context& /*ctx*/) {
+    const auto sources = wanted_logs(services, request);
+    if (!sources) {
+        return http::problem(sources.error());
+    }
+    constexpr std::int64_t tail = 16 << 10;
+    const auto following = services.logs.follow(stream, *sources, tail);
+    return following ? http::Response{} : http::problem(following.error());
+}
+
+http::Response post_repository(Services& services, const http::Request& request,
+                               const Context& ctx) {
+    const auto body = parse_body(request, {{"repository", Kind::text}, {"remote", Kind::text}});
+    if (!body) {
+        return http::problem(body.error());
+    }
+    const std::string mirror =
+        services.manager.mirror_name(body->value("repository", ""), body->value("remote", ""));
+    const auto known = services.manager.known_commits(mirror, ctx);
+    return known ? answer(200, {{"mirror", mirror}, {"known", *known}})
+                 : http::problem(known.error());
+}
+
+http::Response put_bundle(Services& services, const http::Request& request, const Context& ctx) {
+    const auto received = services.manager.receive_bundle(
+        std::string(request.param("mirror")), request.body_file, query(request, "commit"), ctx);
+    return received ? answer(200, {{"received", true}}) : http::problem(received.error());
+}
+
+http::Response stream_events(Services& services, const http::Request& request,
+                             const std::shared_ptr<http::EventStream>& stream,
+                             const Context& /*ctx*/) {
+    std::string from(request.header("last-event-id").value_or(""));
+    if (from.empty()) {
+        from = query(request, "after");
+    }
+    std::int64_t after = 0;
+    if (from.empty()) {
+        after = services.parts.records.last_event().value_or(0);
+    } else {
+        std::from_chars(from.data(), from.data() + from.size(), after);
+    }
+    const auto subscribed = services.events.subscribe(stream, query(request, "life"), after);
+    return subscribed ? http::Response{} : http::problem(subscribed.error());
+}
+
+http::Response post_backup(Services& services, const http::Request& /*request*/,
+                           const Context& /*ctx*/) {
+    const auto folder = services.info.data / "backups";
+    if (const auto made = make_dirs(folder, 0700); !made) {
+        return http::problem(made.error());
+    }
+    std::string name = render_time(now_utc());
+    std::erase(name, ':');
+    const auto file = folder / ("seatrial-" + name + ".db");
+    const auto done = services.parts.records.backup_to(file);
+    return done ? answer(200, {{"file", file.string()}}) : http::problem(done.error());
+}
+
+}    // namespace seatrial::api

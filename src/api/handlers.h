@@ -1,0 +1,29 @@
+// The handlers that the table in api.cpp names.
+#pragma once
+
+#include "api/api.h"
+
+namespace seatrial::api {
+
+http::Response get_healthz(Services&, const http::Request&, const Context&);
+http::Response get_readyz(Services&, const http::Request&, const Context&);
+http::Response get_metrics(Services&, const http::Request&, const Context&);
+http::Response get_server(Services&, const http::Request&, const Context&);
+http::Response list_previews(Services&, const http::Request&, const Context&);
+http::Response post_preview(Services&, const http::Request&, const Context&);
+http::Response post_cleanup(Services&, const http::Request&, const Context&);
+http::Response get_preview(Services&, const http::Request&, const Context&);
+http::Response delete_preview(Services&, const http::Request&, const Context&);
+http::Response post_extend(Services&, const http::Request&, const Context&);
+http::Response post_pin(Services&, const http::Request&, const Context&);
+http::Response get_explain(Services&, const http::Request&, const Context&);
+http::Response get_logs(Services&, const http::Request&, const Context&);
+http::Response post_repository(Services&, const http::Request&, const Context&);
+http::Response put_bundle(Services&, const http::Request&, const Context&);
+http::Response post_backup(Services&, const http::Request&, const Context&);
+http::Response stream_logs(Services&, const http::Request&,
+                           const std::shared_ptr<http::EventStream>&, const Context&);
+http::Response stream_events(Services&, const http::Request&,
+                             const std::shared_ptr<http::EventStream>&, const Context&);
+
+}    // namespace seatrial::api
