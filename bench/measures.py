@@ -1,0 +1,212 @@
+"""One function per measurement. Each adds rows to a Report; none fails because a figure is bad."""
+import os
+import pathlib
+import shutil
+import statistics
+import subprocess
+import threading
+import time
+
+import harness
+import procs
+from peers import Peer
+
+
+class Bench:
+    def __init__(self, world, report, pairs, idle_seconds):
+        self.world, self.report, self.pairs = world, report, pairs
+        self.idle_seconds = idle_seconds
+        self.site = world.site
+        self.peers = 0
+        self.keys = 0
+
+    def peer(self):
+        self.peers += 1
+        return Peer(self.world, self.peers)
+
+    def key(self):
+        self.keys += 1
+        return f"BENCH-{self.keys}"
+
+    def up(self, key):
+        """Seconds of a whole `seatrial up`, as a person waits for it."""
+        started = time.monotonic()
+        self.site.seatrial("up", "--issue", key, "--json", cwd=self.world.repository, ok=True)
+        return time.monotonic() - started
+
+    def stop(self, key):
+        started = time.monotonic()
+        self.site.seatrial("stop", key, "--json", ok=True)
+        return time.monotonic() - started
+
+    def start_daemon(self):
+        daemon = self.site.serve()
+        assert daemon.wait_ready(), "the daemon did not start"
+
+    def prepare(self):
+        """Everything shared is there: mirror, frozen template, npm's own cache, page cache."""
+        self.start_daemon()
+        key = self.key()
+        self.up(key)
+        self.stop(key)
+        peer = self.peer()
+        peer.sequential()
+        # The floor's dependencies: an installed tree that stays.
+        self.modules = self.world.folder / "floor" / "node_modules"
+        shutil.copytree(peer.tree / "node_modules", self.modules, symlinks=True)
+        peer.stop()
+
+    def starts(self):
+        """Cold and warm pairs, interleaved, each pair's order turned round in the next."""
+        cold, warm, floors, stops = [], [], [], []
+        own = procs.of_program(self.site.data)
+        cpu = []
+        for index in range(self.pairs):
+            for ratios, fresh in ((cold, True), (warm, False)):
+                if fresh:
+                    self.world.new_dependencies()
+                ours, theirs, used, floor, stop = self._pair(index % 2 == 0, own)
+                ratios.append((ours, theirs))
+                cpu.append(used)
+                stops.append(stop)
+                if not fresh:
+                    floors.append((ours, floor))
+        self._report_starts(cold, warm, floors, stops, cpu)
+
+    def _pair(self, ours_first, own):
+        key, peer, floor = self.key(), self.peer(), self.peer()
+        used = [0.0]
+
+        def ours():
+            before = procs.cpu_seconds(own["daemon"] + own["helper"])
+            seconds = self.up(key)
+            used[0] = procs.cpu_seconds(own["daemon"] + own["helper"]) - before
+            return seconds
+        first, second = (ours, peer.sequential) if ours_first else (peer.sequential, ours)
+        one, two = first(), second()
+        up, sequential = (one, two) if ours_first else (two, one)
+        floor_seconds = floor.floor(self.modules)
+        stop_pair = (self.stop(key), peer.stop())
+        floor.stop()
+        return up, sequential, used[0], floor_seconds, stop_pair
+
+    def _report_starts(self, cold, warm, floors, stops, cpu):
+        def ratio(pairs):
+            return statistics.median(ours / theirs for ours, theirs in pairs)
+
+        def medians(pairs):
+            return (f"{statistics.median(ours for ours, _ in pairs):.2f} s",
+                    f"{statistics.median(theirs for _, theirs in pairs):.2f} s by hand")
+        add = self.report.add
+        add("Cold `up`, dependencies installed, against the script", ratio(cold), "×", 0.97,
+            " against ".join(medians(cold)))
+        add("Cold `up`, dependency tree known, against the script", ratio(warm), "×", 0.45,
+            " against ".join(medians(warm)))
+        over = statistics.median(ours - floor for ours, floor in floors) * 1000
+        add("Own overhead of an `up` (client included) above the same children by hand", over,
+            "ms", 50, f"floor {statistics.median(f for _, f in floors) * 1000:.0f} ms")
+        add("Processor time of daemon and helper per `up`", statistics.mean(cpu) * 1000, "ms", 60,
+            f"mean of {len(cpu)}; clock ticks of 10 ms")
+        ours, floor = (statistics.median(column) for column in zip(*stops))
+        add("`stop`", ours * 1000, "ms", floor * 1200 + 50,
+            f"app's exit + DROP DATABASE: {floor * 1000:.0f} ms; target 1.2 × that + 50 ms")
+
+    def updates(self):
+        key, peer = self.key(), self.peer()
+        self.up(key)
+        peer.floor(self.modules)
+        ours, floors = [], []
+        for _ in range(self.pairs):
+            self.world.change()
+            ours.append(self.up(key))
+            floors.append(peer.update_floor(self.world.head()))
+        self.stop(key)
+        peer.stop()
+        over = statistics.median(a - b for a, b in zip(ours, floors)) * 1000
+        self.report.add("Second `up`, lock file unchanged, above checkout + migrate + boot", over,
+                        "ms", 50, f"whole {statistics.median(ours) * 1000:.0f} ms, floor "
+                        f"{statistics.median(floors) * 1000:.0f} ms")
+
+    def crowd(self, count=10):
+        """Many at once, all right, against the same number one after the other."""
+        keys = [self.key() for _ in range(2 * count)]
+        started = time.monotonic()
+        for key in keys[:count]:
+            self.up(key)
+        one_by_one = time.monotonic() - started
+        errors = []
+
+        def run(key):
+            try:
+                self.up(key)
+            except Exception as error:  # noqa: BLE001 - told in the report
+                errors.append(error)
+        threads = [threading.Thread(target=run, args=(key,)) for key in keys[count:]]
+        started = time.monotonic()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        at_once = time.monotonic() - started
+        ports = set()
+        for key in keys:
+            ports.update(harness.preview_url(self.site.show(key), name) for name in ("web", "api"))
+        if len(ports) != 4 * count:
+            errors.append(f"only {len(ports)} different addresses")
+        for key in keys:
+            self.stop(key)
+        self.report.add(f"{count} `up` at once: failures and clashes", len(errors), "", 0,
+                        f"{at_once:.1f} s at once, {one_by_one:.1f} s one after the other")
+
+    def idle(self, previews=5):
+        keys = [self.key() for _ in range(previews)]
+        for key in keys:
+            self.up(key)
+        own = procs.of_program(self.site.data)
+        pids = [pid for group in own.values() for pid in group]
+        # What follows a start (clearing up, upkeep) is over when nothing moves for a second.
+        previous = [None]
+
+        def still():
+            now = procs.switches(pids)
+            same, previous[0] = previous[0] == now, now
+            return same
+        try:
+            harness.wait_for(still, "stillness", 60, 1.0)
+        except AssertionError:
+            pass
+        before = procs.switches(pids)
+        time.sleep(self.idle_seconds)
+        count = procs.switches(pids) - before
+        add = self.report.add
+        add(f"Context switches, {previews} previews idle for {self.idle_seconds} s", count, "", 10,
+            "daemon, helper and shims, all threads")
+        anonymous, resident = procs.memory(own["daemon"][0])
+        add("Daemon's anonymous memory", anonymous, "MB", 8, f"resident {resident:.1f} MB")
+        if own["shim"]:
+            figures = [procs.memory(pid) for pid in own["shim"]]
+            add("A shim's anonymous memory", max(each[0] for each in figures), "MB", 0.3,
+                f"resident {max(each[1] for each in figures):.1f} MB, {len(figures)} shims")
+        for key in keys:
+            self.stop(key)
+
+    def rebuild(self, build="build/release", rounds=10):
+        """A changed source until the program is linked again."""
+        root = pathlib.Path(__file__).resolve().parent.parent
+        sources = sorted(path for path in (root / "src").rglob("*.cpp")
+                         if not path.name.endswith(("_test.cpp", "_fuzz.cpp")))
+        beast = [path for path in sources if "boost/" in path.read_text()]
+        plain = [path for path in sources if path not in beast]
+        chosen = [plain[i * len(plain) // rounds] for i in range(min(rounds, len(plain)))]
+        for title, files, target in (("", chosen, 15), (" (Beast)", beast[:3], None)):
+            seconds = []
+            for path in files:
+                os.utime(path)
+                started = time.monotonic()
+                subprocess.run(["ninja", "-C", str(root / build), "seatrial", "seatrial-helper"],
+                               check=True, capture_output=True, env={**os.environ, "CCACHE_DISABLE": "1"})
+                seconds.append(time.monotonic() - started)
+            if seconds:
+                self.report.add(f"A changed source to a linked program{title}",
+                                statistics.median(seconds), "s", target,
+                                f"median of {len(seconds)}, slowest {max(seconds):.1f} s, no cache")

@@ -1,0 +1,51 @@
+"""What processes cost, read from /proc: processor time, context switches, memory."""
+import os
+import pathlib
+import re
+
+
+def _read(pid, name):
+    return pathlib.Path(f"/proc/{pid}/{name}").read_text()
+
+
+def of_program(data):
+    """{"daemon": [pid], "helper": [pid], "shim": [pid...]} of the daemon of a data folder."""
+    daemon = int((pathlib.Path(data) / "daemon.pid").read_text())
+    found = {"daemon": [daemon], "helper": [], "shim": []}
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        try:
+            program = os.path.basename(os.readlink(f"/proc/{entry}/exe"))
+            parent = int(re.search(r"^PPid:\s+(\d+)", _read(entry, "status"), re.M).group(1))
+        except (OSError, AttributeError):
+            continue
+        if program.startswith("seatrial-helper"):
+            found["helper" if parent == daemon else "shim"].append(int(entry))
+    return found
+
+
+def cpu_seconds(pids):
+    """Of these processes alone; that of children they have waited for is not in it."""
+    ticks = 0
+    for pid in pids:
+        fields = _read(pid, "stat").rsplit(")", 1)[1].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def switches(pids):
+    """Context switches of all threads, wanted and forced."""
+    total = 0
+    for pid in pids:
+        for task in os.listdir(f"/proc/{pid}/task"):
+            text = _read(pid, f"task/{task}/status")
+            total += sum(int(number) for number in re.findall(r"ctxt_switches:\s+(\d+)", text))
+    return total
+
+
+def memory(pid):
+    """(anonymous, resident) in MB."""
+    text = _read(pid, "smaps_rollup")
+    return tuple(int(re.search(rf"^{word}:\s+(\d+)", text, re.M).group(1)) / 1024
+                 for word in ("Anonymous", "Rss"))
