@@ -1,5 +1,6 @@
 // .env files: parsed, never sourced. KEY=value, export KEY=value, '#' comments, single quotes
-// (literal), double quotes (\n \t \" \\ escapes). No expansion of any kind.
+// (literal), double quotes (\n \r \t \" \\ \$ escapes); quoted values may span lines, as keys and
+// certificates do. No expansion of any kind.
 #pragma once
 
 #include <map>
@@ -20,11 +21,17 @@ Parsed<std::map<std::string, EnvEntry>> parse_env_file(std::string_view text,
                                                        const std::string& name);
 
 // Replaces ${NAME} by its value; unknown names are errors naming the closest known one; "$$" is
-// a dollar. Values are not expanded again.
+// a dollar. Values are not expanded again; the result has at most 1 MB.
 Result<std::string> expand_template(std::string_view text,
                                     const std::map<std::string, std::string>& values);
 
-// Checks values against the app's env schema; every fault at once, secret values never shown.
+// The names that a template uses, each once; `invalid` when a "${" is not closed or names no
+// variable.
+Result<std::vector<std::string>> template_variables(std::string_view text);
+
+// Checks values against the app's env schema; every fault at once, secret values never shown. A
+// rule's own value counts when `values` has none (unless it is a template: expand it first).
+// Fault::key is the variable; Fault::file and line are for the caller to fill.
 std::vector<Fault> check_env(const std::vector<EnvRule>& rules,
                              const std::map<std::string, std::string>& values);
 

@@ -1,0 +1,285 @@
+#include <algorithm>
+#include <set>
+
+#include "base/text.h"
+#include "config/config.h"
+#include "config/env_file.h"
+#include "config/read.h"
+#include "config/validate.h"
+#include "config/values.h"
+
+namespace seatrial::config {
+namespace {
+
+// The app file with the places of its values, for faults found after reading.
+struct Source {
+    const Node& root;
+    const std::string& name;
+    std::vector<Fault>& faults;
+
+    int line(const std::vector<std::string_view>& path) const {
+        const Node* node = &root;
+        int line = 0;
+        for (const auto segment : path) {
+            node = node->find(segment);
+            if (node == nullptr) {
+                return line;
+            }
+            line = node->key_line;
+        }
+        return line;
+    }
+    void fault(const std::vector<std::string_view>& path, std::string message, std::string remedy,
+               bool warning = false) {
+        std::string key;
+        for (const auto segment : path) {
+            key += (key.empty() ? "" : ".") + std::string(segment);
+        }
+        faults.push_back({name, line(path), key, std::move(message), std::move(remedy), warning});
+    }
+};
+
+Component read_component(const Node& node) {
+    Component out;
+    out.name = node.key;
+    read(node, "run", out.run);
+    read(node, "port", out.port);
+    read(node, "base_port", out.base_port);
+    read_path(node, "cwd", out.cwd);
+    read(node, "env", out.env);
+    read(node, "path", out.path);
+    if (const Node* health = node.find("health")) {
+        out.health.emplace();
+        read(*health, "path", out.health->path);
+        read(*health, "timeout", out.health->timeout);
+    }
+    return out;
+}
+
+Database read_database(const Node& root) {
+    Database out;
+    const Node* node = root.find("database");
+    if (node == nullptr) {
+        return out;
+    }
+    std::string engine;
+    read(*node, "engine", engine);
+    out.engine = engine == "postgres" ? DatabaseEngine::postgres
+                 : engine == "sqlite" ? DatabaseEngine::sqlite
+                                      : DatabaseEngine::none;
+    read(*node, "template", out.source);
+    read(*node, "url", out.url);
+    read_path(*node, "file", out.file);
+    return out;
+}
+
+std::vector<EnvRule> read_env(const Node& root) {
+    std::vector<EnvRule> out;
+    std::map<std::string, std::size_t> index;
+    const auto rule = [&](const std::string& name) -> EnvRule& {
+        const auto [found, fresh] = index.emplace(name, out.size());
+        if (fresh) {
+            out.emplace_back().name = name;
+        }
+        return out[found->second];
+    };
+    for (const auto& node : children_of(root, "env")) {
+        if (node.is_list()) {    // required or optional
+            for (const auto& name : node.children) {
+                auto& named = rule(name.text);
+                named.required = named.required || node.key == "required";
+            }
+            continue;
+        }
+        auto& named = rule(node.key);
+        bool required = false;
+        read(node, "required", required);
+        named.required = named.required || required;
+        read(node, "secret", named.secret);
+        read(node, "type", named.type);
+        read(node, "pattern", named.pattern);
+        read(node, "values", named.values);
+        read(node, "description", named.description);
+        if (const Node* value = node.find("value")) {
+            named.value = value->text;
+        }
+    }
+    return out;
+}
+
+App read_app(const Node& root) {
+    App out;
+    read(root, "app", out.name);
+    for (const auto& node : children_of(root, "components")) {
+        out.components.push_back(read_component(node));
+    }
+    if (const Node* node = root.find("install")) {
+        out.install.emplace();
+        read(*node, "run", out.install->run);
+        read_paths(*node, "key", out.install->key);
+        read_paths(*node, "keep", out.install->keep);
+        read(*node, "timeout", out.install->timeout);
+    }
+    if (const Node* node = root.find("migrate")) {
+        out.migrate.emplace();
+        read(*node, "run", out.migrate->run);
+        read(*node, "timeout", out.migrate->timeout);
+    }
+    out.database = read_database(root);
+    out.env = read_env(root);
+    read_paths(root, "env_files", out.env_files);
+    read(root, "issue_pattern", out.issue_pattern);
+    read(root, "base_branch", out.base_branch);
+    for (const auto& node : children_of(root, "environments")) {
+        auto& tighten = out.environments[node.key];
+        if (node.find("ttl") != nullptr) {
+            read(node, "ttl", tighten.ttl.emplace());
+        }
+        if (node.find("max") != nullptr) {
+            read(node, "max", tighten.max.emplace());
+        }
+    }
+    return out;
+}
+
+// Names that templates may use, as far as the file knows them.
+std::vector<std::string_view> template_names(const App& app, std::vector<std::string>& storage) {
+    storage = {"PORT", "URL", app.database.url};
+    for (const auto& component : app.components) {
+        storage.push_back(variable_prefix(component.name) + "_PORT");
+        storage.push_back(variable_prefix(component.name) + "_URL");
+        storage.push_back(component.port);
+        for (const auto& [name, value] : component.env) {
+            storage.push_back(name);
+        }
+    }
+    for (const auto& rule : app.env) {
+        storage.push_back(rule.name);
+    }
+    return {storage.begin(), storage.end()};
+}
+
+void check_template(Source& source, const std::vector<std::string_view>& path,
+                    std::string_view text, const std::vector<std::string_view>& known) {
+    const auto names = template_variables(text);
+    if (!names) {
+        source.fault(path, names.error().message, names.error().hint);
+        return;
+    }
+    for (const auto& name : *names) {
+        if (name.starts_with("PREVIEW_") || std::ranges::find(known, name) != known.end()) {
+            continue;
+        }
+        const auto close = suggest(name, known);
+        source.fault(path, "nothing in this file gives ${" + name + "}",
+                     close ? "did you mean ${" + *close + "}?"
+                           : "it must come from an env file or the server",
+                     true);
+    }
+}
+
+void check_components(Source& source, const App& app) {
+    std::map<std::string_view, std::string_view> ports;
+    std::vector<std::string> storage;
+    const auto known = template_names(app, storage);
+    for (const auto& component : app.components) {
+        const std::string_view name = component.name;
+        if (component.health && component.port.empty()) {
+            source.fault({"components", name, "health"}, "a health check needs a port",
+                         "add port: " + variable_prefix(name) + "_PORT");
+        }
+        if (component.base_port != 0 && component.port.empty()) {
+            source.fault({"components", name, "base_port"}, "it has no port",
+                         "add port: " + variable_prefix(name) + "_PORT");
+        }
+        if (!component.port.empty() && component.port != "PORT") {
+            const auto [other, fresh] = ports.emplace(component.port, name);
+            if (!fresh) {
+                source.fault({"components", name, "port"},
+                             "component '" + std::string(other->second) + "' uses " +
+                                 component.port + " too",
+                             "give each its own: " + variable_prefix(name) + "_PORT");
+            }
+        }
+        for (const auto& [variable, value] : component.env) {
+            check_template(source, {"components", name, "env", variable}, value, known);
+        }
+    }
+}
+
+void check_install(Source& source, const App& app) {
+    if (!app.install || app.install->key.empty() == app.install->keep.empty()) {
+        return;
+    }
+    const bool no_key = app.install->key.empty();
+    source.fault({"install"}, no_key ? "keep without key" : "key without keep",
+                 no_key ? "add key: the lock file that decides when to install again"
+                        : "add keep: the folders to share, such as node_modules");
+}
+
+void check_database(Source& source, const App& app) {
+    const auto& database = app.database;
+    if (database.engine == DatabaseEngine::sqlite && database.file.empty()) {
+        source.fault({"database"}, "a SQLite database needs a file",
+                     "add file: where the app expects it, for example data/dev.db");
+    }
+    if (database.engine == DatabaseEngine::postgres && !database.file.empty()) {
+        source.fault({"database", "file"}, "PostgreSQL has no file", "remove it");
+    }
+    if (database.engine == DatabaseEngine::sqlite && !database.source.empty() &&
+        !database.source.starts_with('/') && !is_path_below(database.source)) {
+        source.fault({"database", "template"},
+                     "'" + excerpt(database.source) +
+                         "' is not a path below the repository, nor an absolute one",
+                     "write it without '..'");
+    }
+}
+
+void check_env_rules(Source& source, const App& app) {
+    std::vector<std::string> storage;
+    const auto known = template_names(app, storage);
+    for (const auto& rule : app.env) {
+        const std::string_view name = rule.name;
+        if (!rule.value) {
+            continue;
+        }
+        if (rule.secret) {
+            source.fault({"env", name, "value"}, "a secret's value must not stand in this file",
+                         "put it into a file named in the server's secret_files");
+            continue;
+        }
+        check_template(source, {"env", name}, *rule.value, known);
+        if (rule.value->find('$') != std::string::npos) {
+            continue;    // judged when it is known
+        }
+        for (const auto& fault : check_env({rule}, {{rule.name, *rule.value}})) {
+            source.fault({"env", name}, fault.message, fault.remedy);
+        }
+    }
+}
+
+}    // namespace
+
+Parsed<App> parse_app(std::string_view yaml, const std::string& name, bool both) {
+    Parsed<App> out;
+    auto document = parse_yaml(yaml, name);
+    out.faults = std::move(document.faults);
+    if (!document.complete) {
+        return out;
+    }
+    const std::size_t before = out.faults.size();
+    validate(document.root, both ? Where::both : Where::app, name, out.faults);
+    out.value = read_app(document.root);
+    // What follows judges values against each other; of faulty ones it would say odd things.
+    Source source{document.root, name, out.faults};
+    if (out.faults.size() == before) {
+        check_env_rules(source, out.value);
+    }
+    check_components(source, out.value);
+    check_install(source, out.value);
+    check_database(source, out.value);
+    sort_faults(out.faults);
+    return out;
+}
+
+}    // namespace seatrial::config

@@ -1,0 +1,98 @@
+// What an app is: its seatrial.yaml as plain values (and its part of an environment).
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace seatrial::config {
+
+// A user's command: text for /bin/sh -c inside the isolation, or argv.
+struct UserCommand {
+    std::string text;                 // set when written as a string
+    std::vector<std::string> argv;    // set when written as a list
+    bool empty() const { return text.empty() && argv.empty(); }
+    std::vector<std::string> to_argv() const;    // {"/bin/sh","-c",text} or argv
+    bool operator==(const UserCommand&) const = default;
+};
+
+struct Health {
+    std::string path;    // HTTP GET, 2xx/3xx is healthy; "" = the port answers
+    std::chrono::milliseconds timeout{60'000};
+    bool operator==(const Health&) const = default;
+};
+
+struct Component {
+    std::string name;
+    UserCommand run;
+    std::string port;                // variable that carries its port ("WEB_PORT"); "" = no port
+    int base_port = 0;               // first of its port slots; 0 = server's default
+    std::optional<Health> health;    // absent: alive after start is enough
+    std::string cwd;                 // below the tree
+    std::map<std::string, std::string> env;    // templated: ${PORT}, ${API_URL}, ...
+    std::string path = "/";                    // URL path this component answers for
+    bool operator==(const Component&) const = default;
+};
+
+struct Install {
+    UserCommand run;
+    std::vector<std::string> key;     // files whose content decides (lock files); globs
+    std::vector<std::string> keep;    // paths the command makes ("node_modules"); globs, one that
+                                      // matches nothing is skipped. Both empty: nothing is kept,
+                                      // the command runs for each preview
+    std::chrono::milliseconds timeout{15 * 60'000};
+    bool operator==(const Install&) const = default;
+};
+
+struct Migrate {
+    UserCommand run;
+    std::chrono::milliseconds timeout{5 * 60'000};
+    bool operator==(const Migrate&) const = default;
+};
+
+enum class DatabaseEngine { none, postgres, sqlite };
+struct Database {
+    DatabaseEngine engine = DatabaseEngine::none;
+    std::string source;    // postgres: database cloned ("" = start empty); sqlite: template file
+                           // below the tree or server path
+    std::string url = "DATABASE_URL";    // variable the app reads
+    std::string file;                    // sqlite: where the clone lies below the tree
+    bool operator==(const Database&) const = default;
+};
+
+// One variable of the app's env schema.
+struct EnvRule {
+    std::string name;
+    bool required = false;
+    bool secret = false;
+    std::string type = "string";         // string | integer | boolean | url | port
+    std::string pattern;                 // RE2-style, full match; "" = any
+    std::vector<std::string> values;     // enum; empty = any
+    std::optional<std::string> value;    // default or fixed value, templated
+    std::string description;
+    bool operator==(const EnvRule&) const = default;
+};
+
+struct App {
+    std::string name;
+    std::vector<Component> components;    // in file order
+    std::optional<Install> install;
+    std::optional<Migrate> migrate;
+    Database database;
+    std::vector<EnvRule> env;
+    std::vector<std::string> env_files;                     // below the tree, parsed, never sourced
+    std::string issue_pattern = "[A-Z][A-Z0-9]+-[0-9]+";    // find_match() in config/pattern.h
+    std::string base_branch;    // merged into it = finished; "" = the default branch
+    // Tightening only, per environment name:
+    struct Tighten {
+        std::optional<std::chrono::milliseconds> ttl;
+        std::optional<int> max;
+        bool operator==(const Tighten&) const = default;
+    };
+    std::map<std::string, Tighten> environments;
+    bool operator==(const App&) const = default;
+};
+
+}    // namespace seatrial::config

@@ -1,0 +1,178 @@
+#include <algorithm>
+
+#include "base/text.h"
+#include "config/config.h"
+#include "config/env_file.h"
+#include "config/read.h"
+#include "config/validate.h"
+
+namespace seatrial::config {
+namespace {
+
+using namespace std::chrono_literals;
+
+struct Policy {
+    std::string_view name;
+    std::string_view alias;    // other names of the same kind, "|" between them
+    std::chrono::milliseconds ttl;
+    bool approval;
+    std::string_view branches;
+};
+constexpr Policy policies[] = {
+    {"int", "dev|development", 24h, false, ""},
+    {"stg", "stage|staging", 24h, false, "release/*|rc/*"},
+    {"prd", "prod|production|live", 8h, true, "hotfix/*"},
+};
+
+void read_environment(const Node& node, Environment& out) {
+    read(node, "provider", out.provider);
+    read(node, "ttl", out.ttl);
+    read(node, "warn_before", out.warn_before);
+    read(node, "max", out.max);
+    read(node, "min_isolation", out.min_isolation);
+    read(node, "branches", out.branches);
+    read(node, "on_reboot", out.on_reboot);
+    read(node, "cluster", out.cluster);
+    read(node, "role", out.role);
+    read(node, "env", out.env);
+    out.ttl_set = node.find("ttl") != nullptr;
+    out.max_set = node.find("max") != nullptr;
+    out.provider_set = node.find("provider") != nullptr;
+    if (const Node* limits = node.find("limits")) {
+        read_size(*limits, "memory", out.limits.memory_bytes);
+        read(*limits, "cpu", out.limits.cpu_percent);
+        read(*limits, "pids", out.limits.pids);
+    }
+    if (const Node* approval = node.find("approval")) {
+        out.approval = true;
+        read(*approval, "required", out.approval);
+        read(*approval, "approvers", out.approvers);
+        read(*approval, "expires", out.approval_expires);
+    }
+}
+
+Server read_server(const Node& root) {
+    Server out = default_server();
+    for (const auto& node : children_of(root, "environments")) {
+        auto& environment =
+            out.environments.try_emplace(node.key, default_environment(node.key)).first->second;
+        read_environment(node, environment);
+    }
+    read(root, "default_environment", out.default_environment);
+    read(root, "enabled", out.enabled);
+    read(root, "host", out.host);
+    read(root, "worktree_path", out.worktree_path);
+    read(root, "secret_files", out.env_files);
+    read_size(root, "min_free", out.min_free_bytes);
+    read(root, "workers", out.workers);
+    if (const Node* ports = root.find("ports")) {
+        read(*ports, "base", out.port_base);
+        read(*ports, "stride", out.port_stride);
+        read(*ports, "slots", out.port_slots);
+    }
+    if (const Node* postgres = root.find("postgres")) {
+        read(*postgres, "url", out.postgres_url);
+    }
+    if (const Node* logs = root.find("logs")) {
+        read(*logs, "keep", out.log_keep);
+        read_size(*logs, "size", out.log_bytes);
+    }
+    if (const Node* events = root.find("events")) {
+        read(*events, "keep", out.event_keep);
+    }
+    return out;
+}
+
+void check_server(const Node& root, const std::string& name, const Server& server,
+                  std::vector<Fault>& faults) {
+    if (!server.environments.contains(server.default_environment)) {
+        std::vector<std::string_view> known;
+        for (const auto& [key, environment] : server.environments) {
+            known.push_back(key);
+        }
+        const Node* node = root.find("default_environment");
+        const auto close = suggest(server.default_environment, known);
+        faults.push_back(
+            {name, node == nullptr ? 0 : node->line, "default_environment",
+             "there is no environment '" + excerpt(server.default_environment) + "'",
+             close ? "did you mean '" + *close + "'?" : "declare it under environments", false});
+    }
+    for (const auto& node : children_of(root, "environments")) {
+        for (const auto& variable : children_of(node, "env")) {
+            const auto names = template_variables(variable.text);
+            if (!names) {
+                faults.push_back({name, variable.line,
+                                  "environments." + node.key + ".env." + variable.key,
+                                  names.error().message, names.error().hint, false});
+            }
+        }
+    }
+}
+
+}    // namespace
+
+Environment default_environment(const std::string& name) {
+    Environment out;
+    out.name = name;
+    for (const auto& policy : policies) {
+        const auto aliases = split(policy.alias, '|');
+        if (name != policy.name && std::ranges::find(aliases, name) == aliases.end()) {
+            continue;
+        }
+        out.ttl = policy.ttl;
+        out.approval = policy.approval;
+        for (const auto branch : split(policy.branches, '|')) {
+            if (!branch.empty()) {
+                out.branches.emplace_back(branch);
+            }
+        }
+    }
+    return out;
+}
+
+Server default_server() {
+    Server out;
+    for (const auto& policy : policies) {
+        const std::string name(policy.name);
+        out.environments[name] = default_environment(name);
+    }
+    return out;
+}
+
+Parsed<Server> parse_server(std::string_view yaml, const std::string& name, bool both) {
+    Parsed<Server> out;
+    out.value = default_server();
+    auto document = parse_yaml(yaml, name);
+    out.faults = std::move(document.faults);
+    if (!document.complete) {
+        return out;
+    }
+    validate(document.root, both ? Where::both : Where::server, name, out.faults);
+    out.value = read_server(document.root);
+    check_server(document.root, name, out.value, out.faults);
+    sort_faults(out.faults);
+    return out;
+}
+
+Result<Environment> environment_for(const Server& server, const App& app, const std::string& name) {
+    const auto found = server.environments.find(name);
+    if (found == server.environments.end()) {
+        std::vector<std::string_view> known;
+        std::string list;
+        for (const auto& [key, environment] : server.environments) {
+            known.push_back(key);
+            list += (list.empty() ? "" : ", ") + key;
+        }
+        const auto close = suggest(name, known);
+        return fail(Code::not_found, "there is no environment '" + excerpt(name) + "'",
+                    (close ? "did you mean '" + *close + "'? " : "") + "known are: " + list);
+    }
+    Environment out = found->second;
+    if (const auto tighten = app.environments.find(name); tighten != app.environments.end()) {
+        out.ttl = std::min(out.ttl, tighten->second.ttl.value_or(out.ttl));
+        out.max = std::min(out.max, tighten->second.max.value_or(out.max));
+    }
+    return out;
+}
+
+}    // namespace seatrial::config
