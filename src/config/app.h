@@ -64,14 +64,14 @@ struct Database {
 
 // One variable of the app's env schema.
 struct EnvRule {
-    std::string name;
+    std::string name = {};
     bool required = false;
     bool secret = false;
-    std::string type = "string";         // string | integer | boolean | url | port
-    std::string pattern;                 // RE2-style, full match; "" = any
-    std::vector<std::string> values;     // enum; empty = any
-    std::optional<std::string> value;    // default or fixed value, templated
-    std::string description;
+    std::string type = "string";              // string | integer | boolean | url | port
+    std::string pattern = {};                 // RE2-style, full match; "" = any
+    std::vector<std::string> values = {};     // enum; empty = any
+    std::optional<std::string> value = {};    // default or fixed value, templated
+    std::string description = {};
     bool operator==(const EnvRule&) const = default;
 };
 

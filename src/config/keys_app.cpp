@@ -74,7 +74,7 @@ constexpr Key table[] = {
      .type = Type::template_text,
      .text = "A value; `${NAME}` is replaced (`${PORT}`, `${API_URL}`, `${DATABASE_URL}`), `$$` is "
              "a dollar.",
-     .example = "${API_URL}/v1"},
+     .example = "\"${API_URL}/v1\""},
     {.path = "components.*.path",
      .type = Type::url_path,
      .fallback = "/",
@@ -187,7 +187,7 @@ constexpr Key table[] = {
     {.path = "env.*.value",
      .type = Type::template_text,
      .text = "Its value when nobody else gives one; `${NAME}` is replaced.",
-     .example = "${WEB_URL}/login"},
+     .example = "\"${WEB_URL}/login\""},
     {.path = "env.*.secret",
      .type = Type::boolean,
      .fallback = "false",

@@ -173,7 +173,7 @@ TEST(Yaml, HostileInputEndsQuicklyInLittleMemory) {
           " ",      "\n",         "\r",        "\t",           "#",          "a",
           "[\"\":", "{a: [",      ":",         ": ",           "[:,",        "]",
           "|\n",    "a: |\n x\n", "- - - a\n", "<<: {a: b}\n", "\"\\x41\"\n"}) {
-        for (const std::string_view start : {"", "a: ", "a: [", "a: {", "a: \"b"}) {
+        for (const std::string_view start : {"", "a: [", "a: \"b"}) {
             expect_cheap(std::string(start) + std::string(unit),
                          std::string(start) + times(unit, (full - 8) / unit.size()));
         }
