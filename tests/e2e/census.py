@@ -21,11 +21,10 @@ import subprocess
 import sys
 import time
 
-UIDS = range(2_000_000, 4_000_000)  # uids of previews
+UIDS = range(2_000_000, 4_000_000)  # uids of all previews of all installations
 CGROUP_ROOT = pathlib.Path("/sys/fs/cgroup")
 # Kept on purpose after a removal: logs and records have a retention of their own.
 RETAINED = ("logs",)
-NAME = re.compile(r"^(st-[a-z0-9]{6}-)")
 
 
 def _lines(argv, **keywords):
@@ -223,20 +222,36 @@ def strays(mark):
     return found
 
 
-def find_mark(data):
-    """`st-<instance>-`, from whatever bears a name; "st-" while nothing does."""
-    for folder in ("run", "previews", "trees", "mirrors", "scratch", "trash", "logs"):
-        for path in sorted((data / folder).glob("st-*")):
-            match = NAME.match(path.name)
-            if match:
-                return match.group(1)
-    return "st-"
+def instance_of(data):
+    """The installation's id; None when there is none yet."""
+    try:
+        return (pathlib.Path(data) / "instance").read_text().split()[0]
+    except (OSError, IndexError):
+        return None
 
 
-def take(data, postgres_url=None, mark=None, uids=UIDS):
+def mark_of(data):
+    """`st-<instance>-`, in front of every name; one that nothing bears while there is no id."""
+    return f"st-{instance_of(data) or '------'}-"
+
+
+def uids_of(data):
+    """The thousand uids that this installation gives to previews (FNV-1a of its id)."""
+    instance = instance_of(data)
+    if instance is None:
+        return range(0)
+    value = 2166136261
+    for byte in instance.encode():
+        value = (value ^ byte) * 16777619 % 2**32
+    first = 2_000_000 + value % 2000 * 1000
+    return range(first, first + 1000)
+
+
+def take(data, postgres_url=None, mark=None, uids=None):
     """All categories → sorted lists of texts."""
     data = pathlib.Path(data).resolve()
-    mark = mark or find_mark(data)
+    mark = mark or mark_of(data)
+    uids = uids_of(data) if uids is None else uids
     result = postgres(postgres_url) if postgres_url else {}
     result.update(mirrors(data))
     result["processes"] = [f"{'preview' if each.uid in UIDS else 'own'} {each.name}"
@@ -280,9 +295,7 @@ def _kill(pid):
 def clear(data):
     """Ends the runs of a data folder without its daemon. Returns what could not be removed."""
     data = pathlib.Path(data).resolve()
-    mark = find_mark(data)
-    if mark == "st-":
-        mark = "st-none--"  # no name was ever given: no group is ours
+    mark = mark_of(data)
     for _ in range(20):
         alive = run_processes(data, mark)
         if not alive:

@@ -4,6 +4,7 @@ PostgreSQL, a tiny app in a git repository, a data folder, and the program under
 Nothing here sleeps for a fixed time: everything waits for an event or asks until a deadline.
 """
 import contextlib
+import http.client
 import importlib.machinery
 import importlib.util
 import itertools
@@ -13,6 +14,7 @@ import pathlib
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -153,6 +155,17 @@ class Repo:
         self.git("switch", "-q", "-c", name, start)
 
 
+class UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path, seconds):
+        super().__init__("localhost", timeout=seconds)
+        self.path = str(path)
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
 class Result:
     def __init__(self, done):
         self.code, self.out, self.err = done.returncode, done.stdout, done.stderr
@@ -220,9 +233,24 @@ class Site:
         result = self.seatrial("show", key, "--json", *arguments)
         return result.json if result.code == 0 else None
 
-    def state(self, key, *arguments):
-        shown = self.show(key, *arguments)
-        return shown["state"] if shown else None
+    def get(self, path, seconds=10):
+        """(status, value) of the daemon's API over its socket; None when no daemon answers."""
+        connection = UnixConnection(self.data / "seatrial.sock", seconds)
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            body = answer.read()
+            return answer.status, json.loads(body) if body[:1] in b"{[" else body.decode()
+        except (OSError, http.client.HTTPException):
+            return None
+        finally:
+            connection.close()
+
+    def state(self, key):
+        """The state of the newest life of a key, None when there is none (or no daemon)."""
+        answer = self.get("/api/v1/previews?removed=1")
+        lives = [each for each in answer[1]["previews"] if each["key"] == key] if answer else []
+        return max(lives, key=lambda each: each["life"])["state"] if lives else None
 
     def serve(self, env=None):
         self.daemon = Daemon(self, env)
@@ -274,7 +302,8 @@ class Daemon:
     def __init__(self, site, env=None):
         self.site = site
         self.log = open(site.folder / "daemon.log", "ab")
-        self.process = site.start("serve", "--data", site.data, "--config", site.config, env=env,
+        self.process = site.start("serve", "--data", site.data, "--config", site.config,
+                                  "--port", "0", env=env,
                                   stdout=self.log, stderr=self.log)
 
     def wait_ready(self, seconds=30):
@@ -282,7 +311,8 @@ class Daemon:
         def answered():
             if self.process.poll() is not None:
                 return "ended"
-            return "ready" if self.site.seatrial("ls", "--json").code != EXIT_NO_SERVER else None
+            answer = self.site.get("/readyz")
+            return "ready" if answer and answer[0] == 200 else None
         return wait_for(answered, "the daemon to answer", seconds) == "ready"
 
     def wait_end(self, seconds=30):

@@ -82,31 +82,25 @@ install_packages() {
 # denied while we install, so that nothing of this machine's own services is touched.
 apt_install() {
     local missing=$1 deny=/usr/sbin/policy-rc.d conf=/etc/postgresql-common/createcluster.conf
-    local made_deny=no saved=
-    local log
-    log=$(mktemp)
-    # shellcheck disable=SC2064
-    undo() {
-        [[ $made_deny == no ]] || rm -f -- "$deny"
-        [[ -z $saved ]] || mv -f -- "$saved" "$conf"
-        rm -f -- "$log"
-    }
-    trap undo EXIT
+    # Not local: the trap runs when this function's own variables are gone.
+    apt_undo=()
+    apt_log=$(mktemp)
+    trap 'rm -f -- "$apt_log"; for undo in "${apt_undo[@]}"; do eval "$undo"; done' EXIT
     trap 'exit 130' INT TERM
     if [[ ! -e $deny ]]; then
         printf '#!/bin/sh\nexit 101\n' >"$deny"
         chmod 755 "$deny"
-        made_deny=yes
+        apt_undo+=("rm -f -- $deny")
     fi
-    apt_quiet "$log" update || return
+    apt_quiet "$apt_log" update || return
     if [[ " $missing " == *" postgresql-15 "* ]]; then
-        apt_quiet "$log" install postgresql-common || return
-        saved=$conf.before-seatrial
-        cp -p -- "$conf" "$saved"
+        apt_quiet "$apt_log" install postgresql-common || return
+        cp -p -- "$conf" "$conf.before-seatrial"
+        apt_undo+=("mv -f -- $conf.before-seatrial $conf")
         sed -i -E 's/^#?create_main_cluster.*/create_main_cluster = false/' "$conf"
     fi
     # shellcheck disable=SC2086
-    apt_quiet "$log" install $missing
+    apt_quiet "$apt_log" install $missing
 }
 
 # apt_quiet LOG update | install PACKAGE...: silent unless it fails.

@@ -1,0 +1,433 @@
+#!/usr/bin/env python3
+"""The kill-point sweep: SIGKILL at every step and phase of up, update, stop and expiry, and once
+more while the next daemon recovers; then the preview must be as wanted, and after a stop the
+census equal to the one before.
+
+    sweep.py --quick      every point once, one seeded second kill each (the default)
+    sweep.py --full       every hit of every point, every second point, then random kills
+    sweep.py --list       the points of each scenario
+
+A clean run with a record file tells the points (src/base/failpoint.h). A run counts only when the
+record proves that its kill happened.
+"""
+import argparse
+import collections
+import contextlib
+import dataclasses
+import os
+import pathlib
+import queue
+import random
+import shutil
+import sqlite3
+import sys
+import threading
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
+import census  # noqa: E402
+import harness  # noqa: E402
+
+KEY = "SWEEP-1"
+SETTLED = ("running", "failed", "removed")
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+    scenario: str
+    name: str
+    hit: int = 1
+
+    def __str__(self):
+        return f"{self.scenario}:{self.name}" + (f"@{self.hit}" if self.hit > 1 else "")
+
+
+class Record:
+    """What the daemons of one run passed: lines "hit NAME PID" and "fired NAME PID"."""
+
+    def __init__(self, path):
+        self.path = path
+        path.write_text("")
+        path.chmod(0o666)
+
+    def lines(self, word):
+        return [line.split(" ")[1] for line in self.path.read_text().splitlines()
+                if line.startswith(word + " ")]
+
+    def fired(self, name):
+        return name in self.lines("fired")
+
+    def clear(self):
+        self.path.write_text("")
+
+
+class World:
+    """One data folder with its daemon. A sweep has one per worker, next to a shared server."""
+
+    def __init__(self, postgres, number):
+        self.site = harness.Site(harness.temporary_folder(f"sweep{number}"), postgres,
+                                 {"int": "ttl: 24h, max: 5"})
+        self.repo = harness.Repo(self.site.folder / "tiny")
+        self.record = Record(self.site.folder / "record")
+        self.texts = 0
+        self.past_its_time = False
+        self.baseline = None
+
+    def close(self):
+        self.site.close()
+
+    def serve(self, kills=()):
+        """A daemon that dies at the given points: [(name, hit)]."""
+        armed = ",".join(f"{name}=kill@{hit}" for name, hit in kills)
+        env = {"SEATRIAL_FAILPOINT_RECORD": str(self.record.path)}
+        if armed:
+            env["SEATRIAL_FAILPOINTS"] = armed
+        return self.site.serve(env)
+
+    def serve_healthy(self):
+        """A daemon without kills, and without a record, that answers."""
+        assert self.site.serve().wait_ready(), "the daemon does not start"
+
+    def end_daemon(self):
+        """Stops it in good order; then, for who asked for it, lets time pass in the records:
+        a clock cannot be turned for one process."""
+        self.site.daemon.terminate()
+        if self.past_its_time:
+            self.past_its_time = False
+            with contextlib.closing(sqlite3.connect(self.site.data / "seatrial.db")) as records:
+                records.execute("UPDATE life SET expires_at = 1000 WHERE wanted = 1")
+                records.commit()
+
+    def next_commit(self):
+        self.texts += 1
+        self.repo.commit({"text.txt": f"text {self.texts}\n"}, f"text {self.texts}")
+
+    # What a scenario does, against whatever daemon runs at the moment.
+
+    def up(self):
+        return self.site.start("up", "--issue", KEY, "--json", cwd=self.repo.folder)
+
+    def stop(self):
+        return self.site.start("stop", KEY, "--json")
+
+    def expire(self):
+        return self.site.start("cleanup", "--json")
+
+    def answers(self):
+        """The text that the running preview serves; AssertionError when it does not answer."""
+        shown = self.site.show(KEY)
+        assert shown and shown["state"] == "running", f"not running: {shown}"
+        return {name: harness.get_json(harness.preview_url(shown, name))["text"]
+                for name in ("web", "api")}
+
+    def warm_up(self):
+        """Shared things (mirror, template, dependency tree) exist before the first census."""
+        self.serve_healthy()
+        self.finish(self.up())
+        assert set(self.answers().values()) == {self.wanted_text()}
+        self.finish(self.stop())
+        harness.wait_for(lambda: self.site.state(KEY) in (None, "removed"), "the first removal")
+        self.baseline = self.settled_census()
+
+    def settled_census(self):
+        """The census once two in a row are equal."""
+        last = [None]
+
+        def still():
+            now = self.site.census()
+            same, last[0] = last[0] == now, now
+            return same
+        harness.wait_for(still, "a census that stands still", 20, 0.2)
+        return last[0]
+
+    def wanted_text(self):
+        return f"text {self.texts}" if self.texts else "one"
+
+    @staticmethod
+    def finish(process, seconds=60):
+        out, err = process.communicate(timeout=seconds)
+        assert process.returncode == 0, f"exit {process.returncode}\n{out}\n{err}"
+
+
+@contextlib.contextmanager
+def quiet_process(process):
+    """Ends a client that is still there and reaps it."""
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        process.communicate()
+
+
+class Scenario:
+    """prepare: with a healthy daemon; act: the client that is at work when the daemon dies;
+    check: what must hold in the end."""
+
+    def prepare(self, world):
+        pass
+
+    def act(self, world):
+        raise NotImplementedError
+
+    def check(self, world):
+        raise NotImplementedError
+
+
+class Up(Scenario):
+    name = "up"
+
+    def act(self, world):
+        return world.up()
+
+    def check(self, world):
+        converge(world, world.up)
+        assert set(world.answers().values()) == {world.wanted_text()}, world.answers()
+
+
+class Update(Up):
+    name = "update"
+
+    def prepare(self, world):
+        world.finish(world.up())
+        world.next_commit()
+
+
+class Stop(Scenario):
+    name = "stop"
+
+    def prepare(self, world):
+        world.finish(world.up())
+
+    def act(self, world):
+        return world.stop()
+
+    def check(self, world):
+        converge(world, world.stop, accept=(0, 4))
+        assert world.site.state(KEY) in (None, "removed"), world.site.show(KEY)
+
+
+class Expire(Stop):
+    """The end that nobody asks for: the time is over while no daemon runs."""
+    name = "expire"
+
+    def prepare(self, world):
+        world.finish(world.up())
+        world.past_its_time = True
+
+    def act(self, world):
+        return world.expire()
+
+
+SCENARIOS = {scenario.name: scenario() for scenario in (Up, Update, Stop, Expire)}
+
+
+def converge(world, again, accept=(0,)):
+    """Asks again, as a person would, until the daemon says that it is done."""
+    def done():
+        if world.site.state(KEY) not in (*SETTLED, None):
+            return False
+        with quiet_process(again()) as client:
+            out, err = client.communicate(timeout=90)
+            assert client.returncode in (*accept, 1, harness.EXIT_NO_SERVER), \
+                f"exit {client.returncode}\n{out}\n{err}"
+            return client.returncode in accept
+    harness.wait_for(done, "the wanted state", 60, 0.05)
+
+
+def record_points(world, scenario):
+    """One clean run: [(name, hits)] in the order of the first hit."""
+    world.serve_healthy()
+    scenario.prepare(world)
+    world.end_daemon()
+    world.record.clear()
+    assert world.serve().wait_ready(), "the daemon does not start"
+    world.finish(scenario.act(world))
+    scenario.check(world)
+    hits = collections.Counter(world.record.lines("hit"))
+    clean_up(world)
+    return list(hits.items())
+
+
+def clean_up(world):
+    """Stops the preview with a healthy daemon and compares the census."""
+    if world.site.daemon.process.poll() is not None:
+        world.serve_healthy()
+    if world.site.state(KEY) not in (None, "removed"):
+        world.finish(world.stop())
+    if world.baseline is not None:
+        world.site.wait_census(world.baseline)
+    world.site.daemon.terminate()
+
+
+def run_point(world, point, second=None):
+    """Kills at `point` and, when given, at `second` = (name, hit) in the recovery.
+    Returns whether the second kill happened."""
+    scenario = SCENARIOS[point.scenario]
+    world.serve_healthy()
+    scenario.prepare(world)
+    world.end_daemon()
+    world.record.clear()
+
+    daemon = world.serve([(point.name, point.hit)])
+    if daemon.wait_ready():
+        with quiet_process(scenario.act(world)) as client:
+            wait_for_death(world, daemon, client, point)
+    assert world.record.fired(point.name), f"{point} did not fire"
+    daemon.kill()
+
+    second_fired = False
+    if second:
+        world.record.clear()
+        daemon = world.serve([second])
+        if daemon.wait_ready():
+            with quiet_process(scenario.act(world)) as client:
+                harness.wait_for(
+                    lambda: daemon.process.poll() is not None or client.poll() is not None,
+                    f"the recovery of {point}", 60)
+        second_fired = world.record.fired(second[0])
+        daemon.kill()
+    world.serve_healthy()
+    scenario.check(world)
+    clean_up(world)
+    return second_fired
+
+
+def wait_for_death(world, daemon, client, point):
+    """The daemon died, or its helper did (then the client comes to an end)."""
+    def over():
+        return daemon.process.poll() is not None or \
+            (world.record.fired(point.name) and client.poll() is not None) or \
+            client.poll() is not None
+    harness.wait_for(over, f"{point} to be reached", 60, 0.01)
+
+
+class Sweep:
+    def __init__(self, options):
+        self.options = options
+        self.random = random.Random(options.seed)
+        self.failures, self.done, self.second_fired = [], 0, 0
+        self.lock = threading.Lock()
+        self.world_count = 0
+
+    def plan(self, points):
+        """[(point, second)] for the mode, in a seeded order so that workers share evenly."""
+        runs = []
+        for scenario, hits in points.items():
+            names = [name for name, _ in hits]
+            for index, (name, count) in enumerate(hits):
+                # What comes later in the scenario is most likely met in the recovery.
+                later = names[index:]
+                if self.options.full:
+                    for hit in range(1, count + 1):
+                        runs += [(Point(scenario, name, hit), None)]
+                    runs += [(Point(scenario, name), (other, 1)) for other in later]
+                else:
+                    runs.append((Point(scenario, name), (self.random.choice(later), 1)))
+        for _ in range(self.options.random):
+            scenario = self.random.choice(sorted(points))
+            name, count = self.random.choice(points[scenario])
+            other = self.random.choice(points[scenario])
+            runs.append((Point(scenario, name, self.random.randint(1, count)),
+                         (other[0], self.random.randint(1, other[1]))))
+        self.random.shuffle(runs)
+        return runs
+
+    def fresh_world(self, postgres):
+        with self.lock:
+            self.world_count += 1
+            number = self.world_count
+        world = World(postgres, number)
+        world.warm_up()
+        world.site.daemon.terminate()
+        return world
+
+    def worker(self, postgres, todo):
+        world = None
+        try:
+            while True:
+                try:
+                    point, second = todo.get_nowait()
+                except queue.Empty:
+                    return
+                try:
+                    world = world or self.fresh_world(postgres)
+                    fired = run_point(world, point, second)
+                    with self.lock:
+                        self.done += 1
+                        self.second_fired += fired
+                except Exception as error:  # noqa: BLE001 - every fault is a failure of this point
+                    self.fail(point, second, error, world)
+                    if world:
+                        world.close()
+                    world = None
+        finally:
+            if world:
+                world.close()
+
+    def fail(self, point, second, error, world):
+        log = ""
+        if world:
+            with contextlib.suppress(OSError):
+                log = (world.site.folder / "daemon.log").read_text(errors="replace")[-3000:]
+        text = f"{point}" + (f" then {second[0]}@{second[1]}" if second else "")
+        with self.lock:
+            self.failures.append(text)
+            print(f"FAILED {text}\n{type(error).__name__}: {error}\n{log}", flush=True)
+
+    def run(self):
+        started = time.monotonic()
+        folder = harness.temporary_folder("pg")
+        postgres = harness.Postgres(folder / "pg")
+        try:
+            postgres.start()
+            postgres.make_database("tiny_dev", harness.TEMPLATE_SQL)
+            world = self.fresh_world(postgres)
+            try:
+                points = {name: record_points(world, SCENARIOS[name])
+                          for name in self.options.scenario or SCENARIOS}
+            finally:
+                world.close()
+            if self.options.list:
+                for scenario, hits in points.items():
+                    for name, count in hits:
+                        print(f"{scenario}:{name} {count}")
+                return 0
+            todo = queue.Queue()
+            runs = self.plan(points)
+            for run in runs:
+                todo.put(run)
+            threads = [threading.Thread(target=self.worker, args=(postgres, todo))
+                       for _ in range(self.options.workers)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        finally:
+            postgres.stop(remove=True)
+            shutil.rmtree(folder, ignore_errors=True)
+        distinct = sum(len(hits) for hits in points.values())
+        print(f"sweep: seed {self.options.seed}, {distinct} points, {len(runs)} runs, "
+              f"{self.done} good, {len(self.failures)} failed, {self.second_fired} second kills, "
+              f"{time.monotonic() - started:.0f} s")
+        return 1 if self.failures or self.done != len(runs) or not runs else 0
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--full", action="store_true")
+    parser.add_argument("--list", action="store_true")
+    parser.add_argument("--random", type=int, help="random double kills (1000 with --full)")
+    parser.add_argument("--seed", type=int, default=int(os.environ.get("SEATRIAL_SEED", "1")))
+    parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument("--scenario", action="append", choices=sorted(SCENARIOS))
+    options = parser.parse_args(arguments)
+    if options.random is None:
+        options.random = 1000 if options.full else 0
+    return options
+
+
+if __name__ == "__main__":
+    sys.exit(Sweep(parse(sys.argv[1:])).run())
