@@ -85,7 +85,7 @@ Json key_schema(const Key& key, Where file) {
             const Key* inner = find_key(key.path, key.shorthand);
             out = {{"anyOf", Json::array({value_schema(*inner), out})}};
         }
-        if (last_segment(key.path) == "*") {    // "NAME:" alone declares it
+        if (last_segment(key.path) == "*" && !key.required) {    // "NAME:" alone declares it
             out = {{"anyOf", Json::array({{{"type", "null"}}, out})}};
         }
     } else {
@@ -112,7 +112,11 @@ Json object_schema(std::string_view parent, Where file) {
             continue;
         }
         if (last_segment(key->path) == "*") {
-            const char* name = names == Names::variable ? variable_pattern : name_pattern;
+            // A pattern applies beside the exact names, so it must leave them out.
+            std::string name = names == Names::variable ? variable_pattern : name_pattern;
+            for (const auto& [word, ignored] : properties.items()) {
+                name.insert(1, "(?!" + word + "$)");
+            }
             out["patternProperties"][name] = key_schema(*key, file);
             continue;
         }
