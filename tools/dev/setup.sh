@@ -4,7 +4,7 @@
 packages_build=(git ca-certificates ccache clang-19 lld-19 llvm-19 libclang-rt-19-dev cmake
     ninja-build pkg-config libboost1.81-dev libexpected-dev nlohmann-json3-dev libyaml-cpp-dev
     libspdlog-dev libfmt-dev libcli11-dev libsqlite3-dev libpq-dev libcurl4-openssl-dev libssl-dev
-    libseccomp-dev python3 curl)
+    libseccomp-dev libre2-dev python3 curl)
 packages_postgres=(postgresql-15 postgresql-client-15)
 packages_test=(libgtest-dev libgmock-dev python3-pytest)
 packages_lint=(clang-tidy-19 clang-format-19)
