@@ -3,7 +3,8 @@
 // found, observed and killed after any restart of daemon or helper.
 //
 // Each run has a folder <data>/run/<name>/ with
-//   lock    flock held by the run's shim as long as it lives: the proof of life
+//   lock    held by the run's shim as long as it lives: the proof of life (an
+//           open-file-description lock, fcntl F_OFD_GETLK tells it without taking it)
 //   state   boot id, shim pid + start time, cgroup, uid, started_at (tmp + rename, by the shim,
 //           before it starts the command)
 //   exit    exit code or signal, finished_at (tmp + rename, by the shim)
@@ -13,65 +14,16 @@
 #include <sys/types.h>
 
 #include <chrono>
-#include <cstdint>
 #include <filesystem>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
-#include "base/clock.h"
 #include "base/context.h"
 #include "base/file.h"
+#include "process/run_spec.h"
 
 namespace seatrial::process {
-
-struct Limits {
-    std::int64_t memory_bytes = 0;    // 0: no limit
-    int pids = 0;
-    int cpu_percent = 0;    // 100 is one core
-    int open_files = 4096;
-    std::int64_t file_bytes = 0;    // RLIMIT_FSIZE
-};
-
-// component: outlives daemon and helper; tool: killed when the daemon ends.
-enum class Profile { component, tool };
-
-struct RunSpec {
-    std::string name;    // made by make_name(); the folder, the cgroup
-    Profile profile = Profile::component;
-    std::vector<std::string> argv;    // a user's string command is {"/bin/sh","-c",text}
-    std::vector<std::string> env;     // the whole environment of the command
-    std::filesystem::path cwd;        // below one of the helper's roots
-    std::vector<std::filesystem::path> writable;    // Landlock: besides cwd, /tmp and /dev
-    int uid_slot = -1;                              // -1: this user (the only choice without root)
-    Limits limits;
-    std::filesystem::path log;            // stdout and stderr, appended, below one of the roots
-    std::int64_t log_bytes = 16 << 20;    // capped with a truncation mark
-    std::vector<int> tcp_bind;            // ports it may bind (Landlock v4); empty: any
-};
-
-// What protects the others from a run, as reached and not as wished for.
-struct Isolation {
-    std::string level;    // strong | standard | basic
-    bool own_uid = false;
-    std::string cgroup;    // "v2", "v1", "kill-only", "none"
-    bool seccomp = false;
-    int landlock_abi = 0;                // 0: none
-    std::vector<std::string> missing;    // one plain sentence for each thing not reached
-};
-
-enum class RunPhase { absent, starting, running, exited };
-struct RunState {
-    RunPhase phase = RunPhase::absent;
-    pid_t shim = 0;    // 0 unless running
-    std::string boot_id;
-    uid_t uid = 0;
-    WallTime started_at{};
-    std::optional<int> exit_code;    // 128 + signal; -1: died without a trace (reboot, SIGKILL)
-    WallTime finished_at{};
-    bool oom_killed = false;
-};
 
 struct HelperOptions {
     std::filesystem::path data;    // root of everything: run/, previews/, trees/, scratch/, trash/
@@ -105,7 +57,7 @@ public:
     Status forget(const std::string& name, const Context& ctx);
     // All runs with this instance's mark: folders and cgroups, half-made ones too.
     Result<std::vector<std::string>> list() const;
-    // All pids that belong to a run, for the listener check and resource figures.
+    // All pids of a run's command (not the shim), for the listener check and resource figures.
     Result<std::vector<pid_t>> pids(const std::string& name) const;
     struct Usage {
         std::int64_t memory_bytes = 0;
@@ -127,6 +79,9 @@ public:
     Status umount(const std::filesystem::path& target, const Context& ctx);    // not mounted is ok
 
     bool privileged() const;    // helper is root
+    // Readable once the helper has died; then every verb is `unavailable` until the daemon is
+    // started anew (it cannot become root again). Borrowed.
+    int helper_fd() const;
     uid_t uid_of(int uid_slot) const;
     // No process of that uid lives (census for reuse of a slot). Always true without root.
     Result<bool> uid_idle(int uid_slot) const;
