@@ -29,6 +29,7 @@ run_pytest() {
     say_step "tools and end-to-end tests"
     SEATRIAL_BIN=${SEATRIAL_BIN:-$root/build/asan/bin/seatrial} PYTHONDONTWRITEBYTECODE=1 \
         "$python" -m pytest -q -p no:cacheprovider --rootdir "$root" -rfE \
+        --basetemp "$root/build/asan/results/tmp" \
         --junitxml "$root/build/asan/results/pytest.xml" tools tests ${filter:+-k "$filter"} ||
         status=$?
     # 5: the filter chose no test here.
