@@ -22,6 +22,7 @@ struct ServerInfo {
     WallTime started_at{};
     uid_t owner = 0;          // who started it; with root and ourselves, who may use it
     std::string variables;    // JSON of the PREVIEW_* this daemon runs with
+    bool embedded = true;     // no server file: an app file may hold both parts
 };
 
 struct Services {
@@ -30,7 +31,8 @@ struct Services {
     EventHub& events;
     LogFollower& logs;
     ServerInfo info;
-    std::function<Status(bool dry_run, nlohmann::json& report, const Context& ctx)> sweep;
+    std::function<Status(bool dry_run, bool confirmed, nlohmann::json& report, const Context& ctx)>
+        sweep;
     std::function<nlohmann::json()> health;    // readiness: integrity check, adoption, collector
 };
 

@@ -9,8 +9,13 @@ namespace {
 constexpr int page = 1000;
 }
 
-EventHub::EventHub(store::Records& records) : records_(records) {
-    records_.on_events([this](const std::vector<store::Event>& events) { publish(events); });
+EventHub::EventHub(store::Records& records,
+                   std::function<void(const std::vector<store::Event>&)> also)
+    : records_(records) {
+    records_.on_events([this, also = std::move(also)](const std::vector<store::Event>& events) {
+        also(events);
+        publish(events);
+    });
 }
 
 EventHub::~EventHub() {

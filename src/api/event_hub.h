@@ -2,6 +2,7 @@
 // its last event, then everything as it happens, each once and in order.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -15,7 +16,8 @@ namespace seatrial::api {
 // Thread: any. Must outlive the records' listener.
 class EventHub {
 public:
-    explicit EventHub(store::Records& records);
+    // `also` hears every event first; it must be short.
+    EventHub(store::Records& records, std::function<void(const std::vector<store::Event>&)> also);
     ~EventHub();
     // `life` "" = all. Holds no thread.
     Status subscribe(std::shared_ptr<http::EventStream> stream, const std::string& life,

@@ -227,12 +227,18 @@ http::Response post_preview(Services& services, const http::Request& request, co
     up.app_file = body->value("appFile", up.app_file);
     up.app_text = body->value("appText", "");
     up.app_name = body->value("appName", "");
+    up.embedded = services.info.embedded;
+    // The daemon's variables count; what the caller has must not silently mean something else.
+    const json own = json::parse(services.info.variables, nullptr, false);
     for (const auto& [name, value] : body->value("variables", json::object()).items()) {
-        if (!value.is_string()) {
-            return http::problem(400, "invalid", "variables." + printable(name) + " is not text");
+        if (!own.contains(name) || own[name] != value) {
+            return http::problem(400, "invalid",
+                                 printable(name) + " differs from the running daemon's",
+                                 "variables are read by the daemon: restart it with this one set, "
+                                 "or unset it");
         }
-        up.variables[name] = value.get<std::string>();
     }
+    up.variables = own.get<config::Variables>();
     if (body->contains("ttlMs")) {
         up.ttl = std::chrono::milliseconds(body->at("ttlMs").get<std::int64_t>());
     }
@@ -259,7 +265,7 @@ http::Response post_preview(Services& services, const http::Request& request, co
 }
 
 http::Response post_cleanup(Services& services, const http::Request& request, const Context& ctx) {
-    const auto body = parse_body(request, {{"dryRun", Kind::flag}});
+    const auto body = parse_body(request, {{"dryRun", Kind::flag}, {"confirmed", Kind::flag}});
     if (!body) {
         return http::problem(body.error());
     }
@@ -274,7 +280,8 @@ http::Response post_cleanup(Services& services, const http::Request& request, co
         report["expired"].push_back(
             {{"app", life.app}, {"key", life.key}, {"env", life.env}, {"life", life.id}});
     }
-    if (const auto swept = services.sweep(dry_run, report, ctx); !swept) {
+    const bool confirmed = body->value("confirmed", false);
+    if (const auto swept = services.sweep(dry_run, confirmed, report, ctx); !swept) {
         return http::problem(swept.error());
     }
     report["dry_run"] = dry_run;

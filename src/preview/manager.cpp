@@ -36,7 +36,7 @@ Result<config::App> parse_request_app(const UpRequest& request) {
         }
         app = config::app_from_variables(request.variables, request.app_name);
     } else {
-        auto parsed = config::parse_app(request.app_text, request.app_file, true);
+        auto parsed = config::parse_app(request.app_text, request.app_file, request.embedded);
         if (!parsed.ok()) {
             return tl::unexpected(config::faults_to_error(parsed.faults));
         }

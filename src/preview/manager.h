@@ -23,6 +23,7 @@ struct UpRequest {
     std::string app_text;    // "" = the variables alone
     std::string app_name;    // for an app without a file: the repository's folder name
     config::Variables variables;
+    bool embedded = true;                            // server keys are allowed in the app's file
     std::optional<std::chrono::milliseconds> ttl;    // tightens only
     bool replace = false;
     std::string fresh_database;    // "", "template", "empty"

@@ -179,7 +179,7 @@ Result<std::vector<std::string>> explain(const store::Life& life, const Parts& p
     }
     std::vector<json> steps = detail["steps"];
     std::ranges::sort(steps, std::greater<>(),
-                             [](const json& step) { return step.value("ms", 0); });
+                      [](const json& step) { return step.value("ms", 0); });
     std::string slowest;
     for (std::size_t i = 0; i < std::min<std::size_t>(3, steps.size()); ++i) {
         if (steps[i].value("ms", 0) > 0) {

@@ -60,7 +60,7 @@ Result<bool> look(const process::Runner& runner, const Target& target, std::stri
         return true;
     }
     const auto status =
-        net::http_status(target.port, target.path, ctx.with_timeout(std::chrono::seconds(5)));
+        net::http_get_status(target.port, target.path, ctx.with_timeout(std::chrono::seconds(5)));
     if (!status) {
         TRY(ctx.ok());
         seen = "GET " + target.path + ": " + status.error().message;
