@@ -207,16 +207,6 @@ void check_components(Source& source, const App& app) {
     }
 }
 
-void check_install(Source& source, const App& app) {
-    if (!app.install || app.install->key.empty() == app.install->keep.empty()) {
-        return;
-    }
-    const bool no_key = app.install->key.empty();
-    source.fault({"install"}, no_key ? "keep without key" : "key without keep",
-                 no_key ? "add key: the lock file that decides when to install again"
-                        : "add keep: the folders to share, such as node_modules");
-}
-
 void check_database(Source& source, const App& app) {
     const auto& database = app.database;
     if (database.engine == DatabaseEngine::sqlite && database.file.empty()) {
@@ -276,7 +266,6 @@ Parsed<App> parse_app(std::string_view yaml, const std::string& name, bool both)
         check_env_rules(source, out.value);
     }
     check_components(source, out.value);
-    check_install(source, out.value);
     check_database(source, out.value);
     sort_faults(out.faults);
     return out;

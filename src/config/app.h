@@ -38,10 +38,9 @@ struct Component {
 
 struct Install {
     UserCommand run;
-    std::vector<std::string> key;     // files whose content decides (lock files); globs
-    std::vector<std::string> keep;    // paths the command makes ("node_modules"); globs, one that
-                                      // matches nothing is skipped. Both empty: nothing is kept,
-                                      // the command runs for each preview
+    std::vector<std::string> key;     // files whose content decides (lock files)
+    std::vector<std::string> keep;    // folders the command makes ("node_modules"); '*' is one
+                                      // folder name, a pattern that matches nothing is skipped
     std::chrono::milliseconds timeout{15 * 60'000};
     bool operator==(const Install&) const = default;
 };

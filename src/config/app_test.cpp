@@ -84,12 +84,11 @@ TEST(AppFile, TheWholeShapeIsRead) {
 TEST(AppFile, ShortFormsWork) {
     const auto parsed = parse_app(
         "app: shop\ncomponents: {web: node server.js, worker: [node, worker.js]}\n"
-        "install: npm ci\nmigrate: [npm, run, migrate]\ndatabase: false\nenv:\n",
+        "migrate: [npm, run, migrate]\ndatabase: false\nenv:\n",
         "f", false);
     EXPECT_THAT(lines(parsed.faults), IsEmpty());
     EXPECT_EQ(parsed.value.components[0].run.text, "node server.js");
     EXPECT_THAT(parsed.value.components[1].run.argv, ElementsAre("node", "worker.js"));
-    EXPECT_EQ(parsed.value.install->run.text, "npm ci");
     EXPECT_THAT(parsed.value.migrate->run.argv, ElementsAre("npm", "run", "migrate"));
     EXPECT_EQ(parsed.value.database.engine, DatabaseEngine::none);
     const auto health =
@@ -113,7 +112,7 @@ TEST(AppFile, TextStaysTextWhateverItLooksLike) {
 TEST(AppFile, EveryFaultAtOnceInTheOrderOfTheFile) {
     EXPECT_THAT(
         app_faults("app: -x\ncomponets: {}\ncomponents:\n  web:\n    port: 3000\n    helth: /\n"
-                   "    cwd: ../up\ninstall: {run: x, timeout: 5}\nmigrate: {}\n"),
+                   "    cwd: ../up\ninstall: {run: x, key: a, keep: a, timeout: 5}\nmigrate: {}\n"),
         ElementsAre(
             HasSubstr("seatrial.yaml:1: app: '-x' is not a name"),
             AllOf(HasSubstr(":2: componets: unknown key"), HasSubstr("did you mean 'components'?")),
@@ -159,8 +158,10 @@ INSTANTIATE_TEST_SUITE_P(
         BadApp{"app: x\ncomponents: {web: {run: x, env: {'A-B': x}}}",
                "not the name of a variable"},
         BadApp{"app: x\ncomponents: {web: {run: x, env: {A: '${B'}}}", "names no variable"},
-        BadApp{small + "install: {run: x, keep: [node_modules]}", "keep without key"},
-        BadApp{small + "install: {run: x, key: [a]}", "key without keep"},
+        BadApp{small + "install: {run: x, keep: [node_modules]}", "install.key: is missing"},
+        BadApp{small + "install: npm ci", "must be a map of keys"},
+        BadApp{small + "install: {run: x, key: [], keep: [a]}", "install.key: is empty"},
+        BadApp{small + "install: {run: x, key: [a]}", "install.keep: is missing"},
         BadApp{small + "install: {run: x, key: [a], keep: [/etc]}", "'/etc' is not"},
         BadApp{small + "install: {run: x, key: [a], keep: ['**/node_modules']}", "'**'"},
         BadApp{small + "install: {run: x, key: [a], keep: [a/../../b]}", "keep[0]"},

@@ -207,8 +207,7 @@ TEST(KeyTable, EveryExampleValidates) {
         for (const auto& fault : parse_app(nested(path, "web", key.example), "f", false).faults) {
             EXPECT_TRUE(fault.warning || fault.message == "is missing" ||
                         fault.message.find("needs a port") != std::string::npos ||
-                        fault.message.find("has no port") != std::string::npos ||
-                        fault.message.find("without ke") != std::string::npos)
+                        fault.message.find("has no port") != std::string::npos)
                 << key.path << " " << render_fault(fault);
         }
     }

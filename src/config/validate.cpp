@@ -224,6 +224,9 @@ void Checker::value(Node& node, const Key& key, const std::string& path) {
                   std::string(describe(key.type).remedy));
             return;
         }
+        if (node.children.empty() && key.required) {
+            fault(node.line, path, "is empty", std::string(describe(key.type).remedy));
+        }
         for (std::size_t i = 0; i < node.children.size(); ++i) {
             scalar(node.children[i], key, path + "[" + std::to_string(i) + "]");
         }
