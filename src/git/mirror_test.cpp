@@ -385,7 +385,8 @@ TEST_F(MirrorTest, KilledAtAnyPointIsRepeatable) {
         process::Command again;
         again.argv = {std::filesystem::read_symlink("/proc/self/exe").string(),
                       "--gtest_filter=MirrorTest.KilledAtAnyPointIsRepeatable"};
-        again.env = {"SEATRIAL_TEST_MIRROR=" + folder.path().string(),
+        again.env = {"TMPDIR=" + folder.path().string(),
+                     "SEATRIAL_TEST_MIRROR=" + folder.path().string(),
                      "SEATRIAL_TEST_COMMIT=" + commit,
                      std::string("SEATRIAL_FAILPOINTS=") + point + "=kill"};
         EXPECT_EQ(process::run_command(again, soon()).value().exit_code, 128 + SIGKILL) << point;

@@ -295,7 +295,7 @@ TEST_F(Worktree, AddKilledAtAnyPointIsRepeatable) {
         process::Command child;
         child.argv = {std::filesystem::read_symlink("/proc/self/exe").string(),
                       "--gtest_filter=Worktree.AddKilledAtAnyPointIsRepeatable"};
-        child.env = {"SEATRIAL_TEST_ADD=" + preview.string(),
+        child.env = {"TMPDIR=" + folder.path().string(), "SEATRIAL_TEST_ADD=" + preview.string(),
                      "SEATRIAL_TEST_MIRROR=" + mirror.folder().string(),
                      "SEATRIAL_TEST_COMMIT=" + first,
                      std::string("SEATRIAL_FAILPOINTS=") + point + "=kill"};
@@ -400,7 +400,6 @@ TEST_F(Salvage, SavesChangedUntrackedDeletedButNotIgnoredFiles) {
     EXPECT_EQ(show(*saved + ":new file"), "untracked");
     EXPECT_EQ(show(*saved + ":deep/er/x"), "untracked");
     const std::string names =
-        show("--name-only") + "\n" +
         repo.git({"--git-dir", mirror.folder().string(), "ls-tree", "-r", "--name-only", *saved});
     EXPECT_EQ(names.find("node_modules"), std::string::npos);
     EXPECT_EQ(names.find("gone"), std::string::npos);
@@ -419,21 +418,19 @@ TEST_F(Salvage, SavesChangedUntrackedDeletedButNotIgnoredFiles) {
 }
 
 TEST_F(Salvage, SavesLocalCommits) {
-    // A commit of the app: its objects lie where the app could write them.
     edit("a", "committed\n");
     std::vector<std::string> env = tree_git_env(tree_folder(preview));
-    std::filesystem::create_directory(preview / "own");
-    hand_over(preview / "own");
     env.insert(env.end(), {"GIT_AUTHOR_NAME=x", "GIT_AUTHOR_EMAIL=x@y", "GIT_COMMITTER_NAME=x",
                            "GIT_COMMITTER_EMAIL=x@y"});
-    if (::geteuid() == 0) {
-        GTEST_SKIP() << "a preview of its own uid cannot commit into the mirror";
-    }
-    ASSERT_EQ(run_in(preview, {"git", "commit", "-a", "-q", "-m", "local"}, env)->exit_code, 0);
+    // Without root the app and the mirror have one user: it can commit. With root we let it.
+    hand_over(mirror.folder() / "objects");
+    EXPECT_EQ(run_in(preview, {"git", "commit", "-a", "-q", "-m", "local"}, env)->exit_code, 0);
+    take_back(mirror.folder() / "objects");
     const std::string local = worktree_head(preview);
     ASSERT_NE(local, first);
     EXPECT_EQ(save().value(), local);
-    EXPECT_TRUE(mirror.receive_bundle(preview / "out/salvage.bundle", local, soon()));
+    const auto got = mirror.receive_bundle(preview / "out/salvage.bundle", local, soon());
+    EXPECT_TRUE(got) << got.error().message;
 }
 
 TEST_F(Salvage, HeadAtAnotherKnownCommitIsSaved) {
