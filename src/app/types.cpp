@@ -40,14 +40,20 @@ void add_types(plan::Types& types, const TypeParts& parts) {
     types.add(std::make_unique<resource::MirrorRef>(layout.data, parts.instance));
     types.add(std::make_unique<resource::Worktree>(parts.runner, layout.data, layout.previews,
                                                    parts.instance));
-    types.add(
-        std::make_unique<resource::DependencyTree>(parts.runner, layout.data, parts.instance));
+    types.add(std::make_unique<resource::DependencyTree>(parts.runner, layout.data, parts.instance,
+                                                         database_url));
     types.add(
         std::make_unique<resource::DependencyMount>(parts.runner, layout.data, parts.instance));
     types.add(std::make_unique<resource::PostgresTemplate>(parts.servers));
     types.add(std::make_unique<resource::PostgresRole>(parts.servers));
     types.add(std::make_unique<resource::PostgresDatabase>(parts.servers));
-    types.add(std::make_unique<resource::SqliteFile>(layout.previews));
+    types.add(std::make_unique<resource::SqliteFile>(
+        parts.instance, layout.data,
+        [&runner = parts.runner](const std::filesystem::path& tree, int uid_slot,
+                                 const Context& ctx) { return runner.own(tree, uid_slot, ctx); },
+        [&runner = parts.runner](const std::filesystem::path& tree, const Context& ctx) {
+            return runner.remove(tree, ctx);
+        }));
     types.add(std::make_unique<resource::Migration>(parts.runner, parts.servers, layout.previews,
                                                     database_url));
     types.add(std::make_unique<resource::Component>(parts.runner, layout.data, database_url));
