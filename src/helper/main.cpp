@@ -214,7 +214,9 @@ int start(int argc, char** argv) {
     const auto mounts = read_file("/proc/self/mountinfo", 8 << 20);
     server.cgroups =
         process::open_cgroups(process::find_cgroup_mounts(mounts ? *mounts : ""), argv[5]);
-    return serve_all(server, Fd(life[1]));
+    const int code = serve_all(server, Fd(life[1]));
+    process::close_cgroups(server.cgroups);
+    return code;
 }
 
 }    // namespace

@@ -3,15 +3,32 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 
 #include "base/names.h"
+#include "base/text.h"
 #include "helper/server.h"
 
 namespace seatrial::helper {
+namespace {
+
+// "a/b/c": no empty, "." or ".." part. Beneath the folder ".." would be harmless to others, but
+// "previews/../previews" would be a root that looks like something inside one.
+bool is_plain(const std::string& path) {
+    for (const auto part : split(path, '/')) {
+        if (part.empty() || part == "." || part == "..") {
+            return false;
+        }
+    }
+    return true;
+}
+
+}    // namespace
 
 Result<Fd> open_below(const Server& server, const std::string& path, int flags) {
+    if (!is_plain(path)) {
+        return fail(Code::refused, "'" + path + "' is not a plain path in the data folder");
+    }
     open_how how{};
     how.flags = static_cast<std::uint64_t>(flags | O_CLOEXEC);
     how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
@@ -28,16 +45,11 @@ Result<Fd> open_below(const Server& server, const std::string& path, int flags) 
 
 Result<std::pair<Fd, std::string>> open_parent(const Server& server, const std::string& path) {
     const auto slash = path.rfind('/');
-    const std::string leaf = slash == std::string::npos ? "" : path.substr(slash + 1);
-    if (leaf.empty() || leaf == "." || leaf == ".." || slash == 0) {
-        return fail(Code::refused, "'" + path + "' is not a path inside one of the roots");
+    if (slash == std::string::npos || !is_plain(path)) {
+        return fail(Code::refused, "'" + path + "' is not a plain path inside one of the roots");
     }
-    const std::string above = path.substr(0, slash);
-    if (std::all_of(above.begin(), above.end(), [](char c) { return c == '.' || c == '/'; })) {
-        return fail(Code::refused, "'" + path + "' is not a path inside one of the roots");
-    }
-    TRY_ASSIGN(Fd parent, open_below(server, above, O_PATH | O_DIRECTORY));
-    return std::pair(std::move(parent), leaf);
+    TRY_ASSIGN(Fd parent, open_below(server, path.substr(0, slash), O_PATH | O_DIRECTORY));
+    return std::pair(std::move(parent), path.substr(slash + 1));
 }
 
 Status check_name(const Server& server, const std::string& name) {

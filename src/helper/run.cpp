@@ -4,6 +4,7 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -219,6 +220,19 @@ Status release(Start& start) {
     return fail(Code::unavailable, text, "the command was not run without its protection");
 }
 
+// After a failure: whoever gets the reply finds no process of the run and its lock free.
+void end_start(Request& request, Start& start) {
+    if (start.shim.command > 0) {
+        start.go_write.reset();
+        start.shim.members.kill_now();
+        ::kill(start.shim.command, SIGKILL);    // our child, not yet reaped: its number is its own
+        int status = 0;
+        ::waitpid(start.shim.command, &status, __WALL);
+    }
+    start.shim.lock.reset();
+    request.fds.clear();
+}
+
 }    // namespace
 
 process::Members members_of_run(const Server& server, const std::string& name) {
@@ -241,8 +255,8 @@ void serve_run(const Server& server, Request& request) {
             status = release(start);
             started = status.has_value();
         }
-        if (!started && start.shim.command > 0) {
-            start.shim.members.kill_now();
+        if (!started) {
+            end_start(request, start);
         }
         send_reply(request, status ? Result<std::string>("") : tl::unexpected(status.error()));
         shim = std::move(start.shim);

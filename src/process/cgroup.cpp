@@ -220,9 +220,18 @@ CgroupLayout open_cgroups(CgroupLayout found, std::string_view mode) {
     return found;
 }
 
-Status create_cgroups(const CgroupLayout& layout, const std::string& name, const Limits& limits) {
+void close_cgroups(const CgroupLayout& layout) {
     for (const std::string* tree : trees(layout)) {
-        if (!tree->empty() && !make_folder(*tree + "/" + name)) {
+        ::rmdir(tree->c_str());
+    }
+}
+
+Status create_cgroups(const CgroupLayout& layout, const std::string& name, const Limits& limits) {
+    if (!layout.v2.empty() && ::mkdir(layout.v2.c_str(), 0755) == 0) {
+        enable_controllers(layout.v2);    // another instance closed the folder when it ended
+    }
+    for (const std::string* tree : trees(layout)) {
+        if (!tree->empty() && !(make_folder(*tree) && make_folder(*tree + "/" + name))) {
             return fail_errno("cannot make cgroup " + *tree + "/" + name, errno);
         }
     }

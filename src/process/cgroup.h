@@ -35,6 +35,8 @@ CgroupLayout find_cgroup_mounts(std::string_view mountinfo);
 // Of these, what we may use: makes the folders and switches controllers on. `mode`: "auto",
 // "v2", "v1" or "none" leaves the other trees out.
 CgroupLayout open_cgroups(CgroupLayout found, std::string_view mode);
+// Removes our folders if nobody has groups in them; create_cgroups() makes them again.
+void close_cgroups(const CgroupLayout& layout);
 
 // The groups of a run with its limits. Limits without a controller are left out (isolation()
 // says so beforehand); a controller that refuses is an error. Repeatable.

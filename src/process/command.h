@@ -12,8 +12,8 @@
 namespace seatrial::process {
 
 struct Command {
-    std::vector<std::string> argv;    // argv[0] is looked up in PATH
-    std::vector<std::string> env;     // added to a minimal environment: PATH, HOME, LANG
+    std::vector<std::string> argv = {};    // argv[0] is looked up in PATH
+    std::vector<std::string> env = {};     // added to a minimal environment: PATH, HOME, LANG
     std::filesystem::path cwd = "/";
     int stdin_fd = -1;                     // borrowed; /dev/null when -1
     int stdout_fd = -1;                    // borrowed; captured into Output.out when -1

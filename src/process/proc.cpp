@@ -100,7 +100,10 @@ bool uid_in_use(uid_t uid) {
     for (const pid_t pid : all_pids()) {
         const auto uids = proc_uids(pid);
         if (uids && std::find(uids->begin(), uids->end(), uid) != uids->end()) {
-            return true;
+            const auto stat = proc_stat(pid);
+            if (stat && stat->state != 'Z' && stat->state != 'X') {
+                return true;
+            }
         }
     }
     return false;

@@ -31,7 +31,8 @@ std::optional<ProcStat> parse_proc_stat(std::string_view text);
 std::optional<ProcStat> proc_stat(pid_t pid);
 // The real uid; empty when there is no such process.
 std::optional<uid_t> proc_uid(pid_t pid);
-// True when any of real, effective, saved and file system uid of some process is `uid`.
+// True when any of real, effective, saved and file system uid of some process is `uid`; what
+// only waits to be reaped does not count.
 bool uid_in_use(uid_t uid);
 
 std::vector<pid_t> all_pids();

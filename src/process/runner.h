@@ -58,6 +58,7 @@ public:
     // All runs with this instance's mark: folders and cgroups, half-made ones too.
     Result<std::vector<std::string>> list() const;
     // All pids of a run's command (not the shim), for the listener check and resource figures.
+    // As root without any cgroup only those below a living shim.
     Result<std::vector<pid_t>> pids(const std::string& name) const;
     struct Usage {
         std::int64_t memory_bytes = 0;

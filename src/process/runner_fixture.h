@@ -31,8 +31,9 @@ protected:
     // groups, the folder; and says so when it had to.
     void TearDown() override;
 
-    // Runs `body` in a child and takes over its failures. `die`: the child ends like a daemon
-    // that was killed, without destructors.
+    // A new base_ in `parent` instead of the one in /tmp.
+    void move_base(const std::filesystem::path& parent);
+    // Runs `body` in a child and takes over its failures and skips.
     void in_child(const World& world, const std::function<void()>& body);
 
     // For use in the child.

@@ -59,15 +59,22 @@ Context soon(int seconds) {
     return Context().with_timeout(std::chrono::seconds(seconds));
 }
 
-void RunnerFixture::SetUp() {
-    char pattern[] = "/tmp/seatrial-test-XXXXXX";
-    ASSERT_NE(::mkdtemp(pattern), nullptr);
+void RunnerFixture::move_base(const std::filesystem::path& parent) {
+    if (!base_.empty()) {
+        std::filesystem::remove_all(base_);
+    }
+    std::string pattern = (parent / "seatrial-test-XXXXXX").string();
+    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
     base_ = pattern;
-    ASSERT_EQ(::chmod(pattern, 0777), 0);
+    ASSERT_EQ(::chmod(pattern.c_str(), 0777), 0);
     data_ = base_ / "data";
     // An ordinary user may not be able to reach the build folder.
     std::filesystem::copy_file(built_helper(), base_ / "helper");
     ::chmod((base_ / "helper").c_str(), 0755);
+}
+
+void RunnerFixture::SetUp() {
+    move_base("/tmp");
     instance_ = "t" + std::to_string(::getpid() % 100000) + "x" + std::to_string(counter++);
 }
 
@@ -83,8 +90,9 @@ void RunnerFixture::TearDown() {
             ADD_FAILURE() << "the test left cgroup " << name;
         }
     }
-    const Fd tmp(::open("/tmp", O_PATH | O_DIRECTORY | O_CLOEXEC));
-    EXPECT_OK(remove_tree(tmp, base_.filename()));
+    close_cgroups(groups);
+    const Fd parent(::open(base_.parent_path().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    EXPECT_OK(remove_tree(parent, base_.filename()));
 }
 
 void RunnerFixture::in_child(const World& world, const std::function<void()>& body) {
@@ -99,10 +107,13 @@ void RunnerFixture::in_child(const World& world, const std::function<void()>& bo
         ::setenv("SEATRIAL_CGROUPS", world.cgroups, 1);
         body();
         std::fflush(nullptr);
-        ::_exit(HasFailure() ? 1 : 0);
+        ::_exit(HasFailure() ? 1 : IsSkipped() ? 77 : 0);
     }
     int status = 0;
     ASSERT_EQ(::waitpid(child, &status, 0), child);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 77) {
+        GTEST_SKIP() << "skipped, for the reason above";
+    }
     EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0)
         << "the child failed, see above (status " << status << ")";
 }

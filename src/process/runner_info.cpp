@@ -178,6 +178,11 @@ Isolation Runner::isolation() const {
     missing(reached.seccomp, "No system call filter: the kernel has no seccomp filters.");
     missing(reached.landlock_abi > 0,
             "No Landlock: previews may write wherever their user may (needs Linux 5.19).");
+    const std::string data = impl_->data.string() + "/";
+    missing(
+        !data.starts_with("/tmp/") && !data.starts_with("/var/tmp/") && !data.starts_with("/dev/"),
+        "The data folder lies below a folder that every preview may write to: Landlock does "
+        "not protect it.");
     const bool strong =
         reached.own_uid && memory && pids && cpu && reached.seccomp && reached.landlock_abi > 0;
     const bool standard = reached.own_uid && reached.seccomp;

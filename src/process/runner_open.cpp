@@ -153,8 +153,9 @@ Status Runner::Impl::end_left_tools(Runner& runner) const {
         if (!seen.record || seen.record->profile != Profile::tool) {
             continue;
         }
+        // Without an exit file its shim was killed, and what it left we may not even see.
         TRY_ASSIGN(const auto left, runner.pids(name));
-        if (seen.locked || !left.empty()) {
+        if (seen.locked || !seen.exit || !left.empty()) {
             TRY(runner.kill(name, std::chrono::milliseconds(0), ctx));
         }
     }
