@@ -30,10 +30,12 @@ tl::unexpected<Error> foreign(const std::string& name, const plan::Observation& 
     return fail(Code::conflict, "template " + name + " is not ours: " + seen.detail);
 }
 
-// Somebody connected to the source makes a clone wait five seconds and then fail.
+// Somebody connected to the source makes a clone wait five seconds and then fail. Our own visits
+// (schema_hash) may still be on their way out: for those the wait is long enough.
 Result<bool> is_idle(sql::Postgres& db, const std::string& source, const Context& ctx) {
     TRY_ASSIGN(const auto rows,
                db.query("SELECT (SELECT count(*) FROM pg_stat_activity WHERE datname = $1"
+                        " AND application_name <> 'seatrial'"
                         " AND coalesce(backend_type, '') <> 'autovacuum worker')"
                         " + (SELECT count(*) FROM pg_prepared_xacts WHERE database = $1)",
                         {source}, ctx));

@@ -131,12 +131,13 @@ Sqlite::Sqlite(Sqlite&&) noexcept = default;
 Sqlite& Sqlite::operator=(Sqlite&&) noexcept = default;
 Sqlite::~Sqlite() = default;
 
-Result<Sqlite> Sqlite::open(const std::filesystem::path& file, bool read_only) {
+Result<Sqlite> Sqlite::Impl::open_as(const std::string& name, int flags,
+                                     const std::filesystem::path& file) {
     auto impl = std::make_unique<Impl>();
     impl->file = file;
-    const int mode = read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
-    const int code = sqlite3_open_v2(file.c_str(), &impl->db,
-                                     mode | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nullptr);
+    const bool read_only = (flags & SQLITE_OPEN_READONLY) != 0;
+    const int code = sqlite3_open_v2(name.c_str(), &impl->db,
+                                     flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nullptr);
     std::error_code ignored;
     if (code != SQLITE_OK && read_only && !std::filesystem::exists(file, ignored)) {
         return fail(Code::not_found, file.string() + " does not exist");
@@ -155,6 +156,24 @@ Result<Sqlite> Sqlite::open(const std::filesystem::path& file, bool read_only) {
         return wrap(ready.error(), what);
     }
     return opened;
+}
+
+Result<Sqlite> Sqlite::open(const std::filesystem::path& file, bool read_only) {
+    const int flags = read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+    return Impl::open_as(file, flags, file);
+}
+
+Result<Sqlite> Sqlite::open_immutable(const std::filesystem::path& file) {
+    std::string uri = "file:";
+    for (const char c : file.string()) {
+        // The three characters that mean something in a URI's path.
+        const std::string_view escaped = c == '%'   ? "%25"
+                                         : c == '?' ? "%3f"
+                                         : c == '#' ? "%23"
+                                                    : "";
+        uri += escaped.empty() ? std::string(1, c) : std::string(escaped);
+    }
+    return Impl::open_as(uri + "?immutable=1", SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, file);
 }
 
 // The first read finds out what sqlite3_open leaves open: whether this is a database at all.

@@ -61,6 +61,8 @@ public:
     // WAL, foreign keys on, busy timeout 5 s, journal_size_limit 64 MB. Errors: unavailable
     // (disk full, locked), invalid (not a database, corrupt).
     static Result<Sqlite> open(const std::filesystem::path& file, bool read_only = false);
+    // Reads a file that nobody writes meanwhile: no locks, and nothing made beside it.
+    static Result<Sqlite> open_immutable(const std::filesystem::path& file);
     Sqlite(Sqlite&&) noexcept;
     Sqlite& operator=(Sqlite&&) noexcept;
     ~Sqlite();

@@ -20,6 +20,9 @@ struct Sqlite::Impl {
     Status set_durability(Durability wanted);
     Status step_all(sqlite3_stmt* statement, const std::vector<Value>& values,
                     const std::function<Status(const Row&)>& each);
+    // `name` is a path, or a URI with SQLITE_OPEN_URI among the flags.
+    static Result<Sqlite> open_as(const std::string& name, int flags,
+                                  const std::filesystem::path& file);
     Status check_readable();
     Status configure();
 

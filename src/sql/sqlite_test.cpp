@@ -186,6 +186,21 @@ TEST_F(SqliteTest, ReadOnlyRefusesToWrite) {
     EXPECT_EQ(reader->run("INSERT INTO t VALUES (8)").error().code, Code::unavailable);
 }
 
+TEST_F(SqliteTest, ImmutableLeavesNothingBesideTheFile) {
+    const auto odd = dir_.path() / "a?b#c%20d.db";
+    {
+        auto db = Sqlite::open(odd);
+        ASSERT_TRUE(db);
+        ASSERT_TRUE(db->script("CREATE TABLE t (v); INSERT INTO t VALUES (7)"));
+    }
+    auto reader = Sqlite::open_immutable(odd);
+    ASSERT_TRUE(reader) << render_error(reader.error());
+    EXPECT_EQ(number(*reader, "SELECT v FROM t"), 7);
+    ASSERT_TRUE(reader->backup_to(file_));
+    EXPECT_EQ(std::distance(std::filesystem::directory_iterator(dir_.path()), {}), 2);
+    EXPECT_EQ(Sqlite::open_immutable(dir_.path() / "none").error().code, Code::not_found);
+}
+
 TEST_F(SqliteTest, DamageIsFoundByTheCheck) {
     {
         Sqlite db = open();

@@ -116,6 +116,7 @@ private:
         test::make_source(server, source, admin);
         if (kind_ == Kind::dump) {
             visitor_ = std::make_unique<sql::Postgres>(server.connect(source));
+            must(visitor_->execute("SET application_name = 'psql'", {}));    // not one of ours
         }
         if (kind_ == Kind::database) {
             resource::PostgresTemplate templates(*servers_);
