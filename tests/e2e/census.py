@@ -123,7 +123,8 @@ def cgroups(mark):
     found = []
     for hierarchy in [CGROUP_ROOT, *CGROUP_ROOT.glob("*")]:
         for top in hierarchy.glob("seatrial*"):
-            found += [path for path in top.rglob("*") if path.is_dir() and mark in str(path)]
+            # walk() lives with groups of others that go away meanwhile.
+            found += [pathlib.Path(folder) for folder, _, _ in os.walk(top) if mark in folder]
     return sorted(set(found), key=lambda path: len(path.parts), reverse=True)
 
 

@@ -273,13 +273,15 @@ class Site:
 
     def close(self):
         """Ends everything and removes the folder; what a test left running too."""
-        if self.daemon:
-            self.daemon.terminate()
-        pid_file = self.data / "daemon.pid"
-        with contextlib.suppress(OSError, ValueError):
-            stop_pid(int(pid_file.read_text()))
-        census.clear(self.data)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        try:
+            if self.daemon:
+                self.daemon.terminate()
+            with contextlib.suppress(OSError, ValueError):
+                stop_pid(int((self.data / "daemon.pid").read_text()))
+            left = census.clear(self.data)
+            assert not left, "could not be ended: " + ", ".join(left)
+        finally:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def stop_pid(pid, seconds=20):
