@@ -122,7 +122,7 @@ Status make_groups(const Server& server, Start& start) {
     TRY(failpoint("helper.run.before_cgroup"));
     TRY(process::create_cgroups(server.cgroups, name, start.request.limits));
     TRY(failpoint("helper.run.cgroup_made"));
-    TRY(process::enter_cgroups(server.cgroups, name, "shim"));
+    TRY(process::enter_cgroups(server.cgroups, name, "shim", 0));
     process::Shim& shim = start.shim;
     shim.members = members_of_run(server, name);
     shim.members.shim = ::getpid();
@@ -162,6 +162,8 @@ Status fork_command(const Server& server, Start& start) {
     }
     start.go_read.reset();
     start.failure_write.reset();
+    // By us and not by the command itself: whoever reads the state finds it in its group.
+    TRY(process::enter_cgroups(server.cgroups, start.request.name, "app", start.shim.command));
     struct stat info{};
     ::fstat(start.output.get(), &info);
     start.pipe = info.st_ino;

@@ -248,14 +248,16 @@ Status create_cgroups(const CgroupLayout& layout, const std::string& name, const
     return limit_v1(layout, name, limits);
 }
 
-Status enter_cgroups(const CgroupLayout& layout, const std::string& name, const char* leaf) {
+Status enter_cgroups(const CgroupLayout& layout, const std::string& name, const char* leaf,
+                     pid_t pid) {
+    const std::string number = std::to_string(pid);
     const bool app = std::string_view(leaf) == "app";
     if (!layout.v2.empty()) {
-        TRY(set_value(layout.v2 + "/" + name + "/" + leaf + "/cgroup.procs", "0"));
+        TRY(set_value(layout.v2 + "/" + name + "/" + leaf + "/cgroup.procs", number));
     }
     for (const std::string* tree : {&layout.v1_memory, &layout.v1_pids, &layout.v1_cpu}) {
         if (app && !tree->empty()) {
-            TRY(set_value(*tree + "/" + name + "/cgroup.procs", "0"));
+            TRY(set_value(*tree + "/" + name + "/cgroup.procs", number));
         }
     }
     return {};

@@ -41,8 +41,9 @@ void close_cgroups(const CgroupLayout& layout);
 // The groups of a run with its limits. Limits without a controller are left out (isolation()
 // says so beforehand); a controller that refuses is an error. Repeatable.
 Status create_cgroups(const CgroupLayout& layout, const std::string& name, const Limits& limits);
-// Moves the calling process; `leaf` is "shim" or "app" (v1 knows the app only).
-Status enter_cgroups(const CgroupLayout& layout, const std::string& name, const char* leaf);
+// Moves the process `pid` (0: the caller); `leaf` is "shim" or "app" (v1 knows the app only).
+Status enter_cgroups(const CgroupLayout& layout, const std::string& name, const char* leaf,
+                     pid_t pid);
 // Gone afterwards, empty ones only (`conflict`); absent is ok.
 Status remove_cgroups(const CgroupLayout& layout, const std::string& name);
 // Names of the groups that exist, in any tree.

@@ -32,7 +32,7 @@ struct Confinement {
 // Where it failed: `exec` is the user's fault, every other stage means that the protection
 // could not be had, and the command was not run.
 struct Failure {
-    enum Stage { cgroup, limits, identity, privileges, descriptors, landlock, seccomp, cwd, exec };
+    enum Stage { limits, identity, privileges, descriptors, landlock, seccomp, cwd, exec };
     Stage stage = exec;
     int error = 0;
 };

@@ -63,7 +63,7 @@ void RunnerFixture::move_base(const std::filesystem::path& parent) {
     if (!base_.empty()) {
         std::filesystem::remove_all(base_);
     }
-    std::string pattern = (parent / "seatrial-test-XXXXXX").string();
+    std::string pattern = (parent / "seatrial-run-XXXXXX").string();
     ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
     base_ = pattern;
     ASSERT_EQ(::chmod(pattern.c_str(), 0777), 0);

@@ -43,10 +43,11 @@ TEST_F(Tree, RemovesEverythingAndFollowsNothing) {
 TEST_F(Tree, RemovesTreesDeeperThanAnyPath) {
     ASSERT_EQ(::mkdirat(parent_.get(), "deep", 0700), 0);
     Fd at(::openat(parent_.get(), "deep", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    for (int i = 0; i < 3000; ++i) {
-        ASSERT_EQ(::mkdirat(at.get(), "folder", 0700), 0);
+    const std::string folder(200, 'f');
+    for (int i = 0; i < 300; ++i) {
+        ASSERT_EQ(::mkdirat(at.get(), folder.c_str(), 0700), 0);
         ASSERT_EQ(::symlinkat("/etc", at.get(), "link"), 0);
-        at = Fd(::openat(at.get(), "folder", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        at = Fd(::openat(at.get(), folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
         ASSERT_TRUE(at);
     }
     at.reset();
