@@ -63,7 +63,8 @@ WITH schemas AS (
   FROM objects o, pg_identify_object(o.class, o.object, 0) i
   WHERE NOT EXISTS (
     SELECT 1 FROM pg_depend d
-    WHERE d.classid = o.class AND d.objid = o.object AND d.deptype IN ('e', 'i'))
+    WHERE d.classid = o.class AND d.objid = o.object AND d.objsubid = 0
+    AND d.deptype IN ('e', 'i'))
 )
 )sql";
 

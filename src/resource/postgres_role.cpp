@@ -13,9 +13,10 @@ constexpr std::string_view dependent_objects = "2BP01";
 
 Result<plan::Observation> look(sql::Postgres& db, const std::string& instance,
                                const std::string& role, const Context& ctx) {
-    TRY_ASSIGN(const auto rows, db.query("SELECT shobj_description(oid, 'pg_authid') FROM pg_roles"
-                                         " WHERE rolname = $1",
-                                         {role}, ctx));
+    TRY_ASSIGN(const auto rows,
+               db.query("SELECT shobj_description(oid, 'pg_authid'), rolcanlogin FROM pg_roles"
+                        " WHERE rolname = $1",
+                        {role}, ctx));
     plan::Observation seen;
     if (rows.empty()) {
         return seen;
@@ -26,13 +27,27 @@ Result<plan::Observation> look(sql::Postgres& db, const std::string& instance,
         seen.detail = "a role of this name that is not ours";
         return seen;
     }
-    seen.presence = plan::Presence::ready;
-    seen.spec_hash = mark->spec;
+    // Its removal begins with closing the door.
+    const bool open = rows[0][1] == "t";
+    seen.presence = open ? plan::Presence::ready : plan::Presence::partial;
+    seen.spec_hash = open ? mark->spec : "";
     return seen;
 }
 
-// Grants and objects of the role that lie in databases other than its own (an app with an open
-// schema may have made some) keep it from being dropped.
+// A role goes after its databases: before that nothing of it is touched.
+Status check_owns_no_database(sql::Postgres& db, const std::string& role, const Context& ctx) {
+    TRY_ASSIGN(const auto rows, db.query("SELECT datname FROM pg_database WHERE datdba ="
+                                         " (SELECT oid FROM pg_roles WHERE rolname = $1)",
+                                         {role}, ctx));
+    if (!rows.empty()) {
+        return fail(Code::unavailable,
+                    "role " + role + " still owns database " + rows[0][0].value_or(""));
+    }
+    return {};
+}
+
+// Grants and objects of the role in other people's databases (one with an open schema, say) keep
+// it from being dropped.
 Status drop_what_it_left(const PostgresServers& servers, sql::Postgres& db, const plan::Ref& ref,
                          const Context& ctx) {
     TRY_ASSIGN(const auto databases,
@@ -90,6 +105,10 @@ Status PostgresRole::create(const plan::Ref& ref, const nlohmann::json& spec,
                db.scram_verifier(ref.name, servers_.password_of(ref.name)));
     const std::string role = db.quote_identifier(ref.name);
     const Mark mark{servers_.instance(), plan::spec_hash(spec), "", ""};
+    if (seen.presence == plan::Presence::partial) {
+        return db.execute("ALTER ROLE " + role + " LOGIN PASSWORD " + db.quote_literal(verifier),
+                          ctx);
+    }
     TRY(failpoint("pg-role.create", "before"));
     // Several statements sent as one are one transaction. INHERIT: through pg_database_owner
     // the owner of a database may use its schema public (15 and newer).
@@ -115,6 +134,7 @@ Result<plan::Removal> PostgresRole::destroy(const plan::Ref& ref, const Context&
     if (seen.presence == plan::Presence::foreign) {
         return fail(Code::conflict, "role " + ref.name + " is not ours: left alone");
     }
+    TRY(check_owns_no_database(db, ref.name, ctx));
     const std::string role = db.quote_identifier(ref.name);
     TRY(failpoint("pg-role.destroy", "before"));
     TRY(db.execute("ALTER ROLE " + role + " NOLOGIN", ctx));
@@ -128,7 +148,7 @@ Result<plan::Removal> PostgresRole::destroy(const plan::Ref& ref, const Context&
     }
     if (!dropped) {
         Error error = dropped.error();
-        // The databases of a role go first; one that is still there is tried again later.
+        // Something that came meanwhile: tried again later.
         error.code = error.code == Code::conflict ? Code::unavailable : error.code;
         return wrap(std::move(error), "drop role " + ref.name);
     }

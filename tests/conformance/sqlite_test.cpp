@@ -38,9 +38,10 @@ std::string census_of(const fs::path& root) {
 class SqliteSubject : public Subject {
 public:
     SqliteSubject(bool from_template, const std::string& world)
-        : from_template_(from_template),
-          data_(world.empty() ? dir_.path() / "data" : fs::path(world)) {
-        if (world.empty()) {
+        : from_template_(from_template), data_(world) {
+        if (world.empty()) {    // a child may be killed: it makes nothing of its own
+            dir_ = std::make_unique<test::TempDir>();
+            data_ = dir_->path() / "data";
             fs::create_directories(tree());
             auto db = sql::Sqlite::open(tree() / "dev.sqlite3");
             EXPECT_TRUE(db && db->script("CREATE TABLE t (v); INSERT INTO t VALUES (1)"));
@@ -80,7 +81,7 @@ private:
     fs::path tree() const { return home() / "tree"; }
     fs::path file(const std::string& name) const { return home() / "data" / (name + ".sqlite"); }
 
-    test::TempDir dir_;
+    std::unique_ptr<test::TempDir> dir_;
     bool from_template_;
     fs::path data_;
     std::unique_ptr<plan::Type> type_;

@@ -41,7 +41,7 @@ public:
 };
 
 // `world` is empty for a new world, else what another process's world() said: then nothing is
-// set up and nothing removed at the end.
+// set up (no temporary folder either: this process may be killed) and nothing removed.
 using MakeSubject = std::unique_ptr<Subject> (*)(const std::string& world);
 bool add_subject(const std::string& name, MakeSubject make);
 

@@ -193,7 +193,7 @@ void configure(const fs::path& folder, int port, const std::vector<std::string>&
     std::ofstream conf(folder / "data/postgresql.conf", std::ios::app);
     conf << "\nport=" << port << "\nlisten_addresses='127.0.0.1'\nunix_socket_directories='"
          << (folder / "sock").string()
-         << "'\nfsync=off\nsynchronous_commit=off\nfull_page_writes=off\nautovacuum=off\n"
+         << "'\nfsync=off\nfull_page_writes=off\nautovacuum=off\n"
             "shared_buffers=16MB\nmax_connections=60\nsuperuser_reserved_connections=3\n"
             "log_statement=all\nlog_connections=on\nlog_min_messages=debug1\n";
     for (const std::string& line : settings) {
