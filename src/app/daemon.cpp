@@ -20,6 +20,7 @@
 #include "http/server.h"
 #include "log/log.h"
 #include "process/listeners.h"
+#include "process/privilege.h"
 
 namespace seatrial::app {
 namespace {
@@ -290,9 +291,16 @@ int next_signal(const Fd& fd) {
 }
 
 Status serve(const DaemonOptions& options) {
-    TRY(make_dirs(options.data, 0755));
+    TRY_ASSIGN(const process::Identity identity, process::daemon_identity(options.user));
+    TRY(process::make_data_folder(options.data, identity));
     TRY_ASSIGN(const Fd lock, lock_data(options.data));
     TRY_ASSIGN(auto instance, open_instance(options.data));
+    // Made with the caller's rights; the daemon keeps them after it has dropped those.
+    for (const char* file : {"lock", "instance"}) {
+        if (::lchown((options.data / file).c_str(), identity.uid, identity.gid) != 0) {
+            return fail_errno("cannot hand over " + (options.data / file).string(), errno);
+        }
+    }
     const sigset_t signals = block_signals();
     const Fd signal_fd(::signalfd(-1, &signals, SFD_CLOEXEC));
     if (!signal_fd) {

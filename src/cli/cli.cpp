@@ -208,14 +208,15 @@ std::vector<std::pair<std::string, std::string>> options_of(CLI::App* sub) {
 
 int report(const Error& error, const Globals& globals) {
     const int code = error.field == "server" ? 6 : exit_code(error.code);
+    const std::string what = render_error({error.code, error.message, "", "", error.cause});
     if (globals.json) {
         print_json({{"error",
                      {{"code", to_string(error.code)},
-                      {"message", render_error(error)},
+                      {"message", what},
                       {"hint", error.hint},
                       {"exit_code", code}}}});
     } else {
-        std::fprintf(stderr, "seatrial: %s\n", printable(render_error(error), true).c_str());
+        std::fprintf(stderr, "seatrial: %s\n", printable(what, true).c_str());
         if (!error.hint.empty()) {
             std::fprintf(stderr, "  %s\n", printable(error.hint, true).c_str());
         }
