@@ -143,34 +143,31 @@ App read_app(const Node& root) {
 }
 
 // Names that templates may use, as far as the file knows them.
-std::vector<std::string_view> template_names(const App& app, std::vector<std::string>& storage) {
-    storage = {"PORT", "URL", app.database.url};
+std::set<std::string> template_names(const App& app) {
+    std::set<std::string> out = {"PORT", "URL", app.database.url};
     for (const auto& component : app.components) {
-        storage.push_back(variable_prefix(component.name) + "_PORT");
-        storage.push_back(variable_prefix(component.name) + "_URL");
-        storage.push_back(component.port);
-        for (const auto& [name, value] : component.env) {
-            storage.push_back(name);
-        }
+        out.insert(variable_prefix(component.name) + "_PORT");
+        out.insert(variable_prefix(component.name) + "_URL");
+        out.insert(component.port);
     }
     for (const auto& rule : app.env) {
-        storage.push_back(rule.name);
+        out.insert(rule.name);
     }
-    return {storage.begin(), storage.end()};
+    return out;
 }
 
+// Warns of names that nothing in the file gives; `own` are those of the same component.
 void check_template(Source& source, const std::vector<std::string_view>& path,
-                    std::string_view text, const std::vector<std::string_view>& known) {
+                    std::string_view text, const std::set<std::string>& known,
+                    const std::map<std::string, std::string>& own) {
     const auto names = template_variables(text);
-    if (!names) {
-        source.fault(path, names.error().message, names.error().hint);
-        return;
-    }
-    for (const auto& name : *names) {
-        if (name.starts_with("PREVIEW_") || std::ranges::find(known, name) != known.end()) {
+    constexpr std::size_t enough = 100;
+    for (const auto& name : names.value_or(std::vector<std::string>{})) {
+        if (name.starts_with("PREVIEW_") || known.contains(name) || own.contains(name) ||
+            source.faults.size() > enough) {
             continue;
         }
-        const auto close = suggest(name, known);
+        const auto close = suggest(name, {known.begin(), known.end()});
         source.fault(path, "nothing in this file gives ${" + name + "}",
                      close ? "did you mean ${" + *close + "}?"
                            : "it must come from an env file or the server",
@@ -180,8 +177,7 @@ void check_template(Source& source, const std::vector<std::string_view>& path,
 
 void check_components(Source& source, const App& app) {
     std::map<std::string_view, std::string_view> ports;
-    std::vector<std::string> storage;
-    const auto known = template_names(app, storage);
+    const auto known = template_names(app);
     for (const auto& component : app.components) {
         const std::string_view name = component.name;
         if (component.health && component.port.empty()) {
@@ -202,7 +198,8 @@ void check_components(Source& source, const App& app) {
             }
         }
         for (const auto& [variable, value] : component.env) {
-            check_template(source, {"components", name, "env", variable}, value, known);
+            check_template(source, {"components", name, "env", variable}, value, known,
+                           component.env);
         }
     }
 }
@@ -226,8 +223,7 @@ void check_database(Source& source, const App& app) {
 }
 
 void check_env_rules(Source& source, const App& app) {
-    std::vector<std::string> storage;
-    const auto known = template_names(app, storage);
+    const auto known = template_names(app);
     for (const auto& rule : app.env) {
         const std::string_view name = rule.name;
         if (!rule.value) {
@@ -238,7 +234,7 @@ void check_env_rules(Source& source, const App& app) {
                          "put it into a file named in the server's secret_files");
             continue;
         }
-        check_template(source, {"env", name}, *rule.value, known);
+        check_template(source, {"env", name}, *rule.value, known, {});
         if (rule.value->find('$') != std::string::npos) {
             continue;    // judged when it is known
         }

@@ -1,5 +1,7 @@
 #include <gmock/gmock.h>
 
+#include <ctime>
+
 #include "config/config.h"
 #include "config/keys.h"
 #include "config/validate.h"
@@ -224,6 +226,26 @@ TEST(AppFile, HostileTextIsPrintableAndFaultsAreCapped) {
     }
     EXPECT_THAT(app_faults(small + "env: {A: {pattern: '" + std::string(2000, 'a') + "'}}"),
                 Contains(HasSubstr("too long a pattern")));
+}
+
+// Many names, each looked up among many others: once this took minutes.
+TEST(AppFile, ManyValuesAndManyMistakesStayCheap) {
+    std::string values;
+    for (int i = 0; i < 900; ++i) {
+        values += "A" + std::to_string(i) + ": '${B" + std::to_string(i) + "}', ";
+    }
+    std::string yaml = "app: a\ncomponents:\n";
+    for (int i = 0; yaml.size() < (240 << 10); ++i) {
+        yaml += "  c" + std::to_string(i) + ": {run: x, env: {" + values + "}}\n";
+    }
+    const auto start = std::clock();
+    EXPECT_LE(app_faults(yaml).size(), 110U);
+    std::string patterns = small + "env:\n";
+    for (int i = 0; i < 900; ++i) {
+        patterns += "  A" + std::to_string(i) + ": {pattern: '((a{99}){9}|\\pL){1,9}', value: x}\n";
+    }
+    EXPECT_LE(app_faults(patterns).size(), 110U);
+    EXPECT_LT((std::clock() - start) / CLOCKS_PER_SEC, 3);
 }
 
 TEST(AppFile, NothingIsReadFromAFileThatIsNotYaml) {

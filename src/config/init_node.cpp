@@ -181,10 +181,9 @@ void inspect_project(const Repository& repository, const Package& root, bool onl
     bool locked = false;
     const PackageManager& manager = manager_of(repository, root, locked);
     const auto workspaces = workspace_folders(repository, root);
-    std::string note = std::string(manager.name);
-    note += workspaces.empty()
-                ? " project"
-                : " workspace with " + std::to_string(workspaces.size()) + " packages";
+    std::string note(manager.name);
+    note += workspaces.empty() ? " project"
+                               : " workspace, packages: " + std::to_string(workspaces.size());
     draft.notes.push_back(note + (root.folder.empty() ? "" : " in " + root.folder));
     add_install(repository, root, manager, locked, workspaces, draft);
     const std::size_t before = draft.parts.size();

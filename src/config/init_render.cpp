@@ -73,10 +73,10 @@ std::string render_part(const Part& part, bool first) {
     if (part.has_port) {
         out += "    port: " + port + "\n";
         if (part.health && part.health->empty()) {
-            out += "    health: {}          # up when the port answers; better a path: /healthz\n";
+            out += "    health: {}    # up when the port answers; better a path: /healthz\n";
         } else if (part.health) {
             out += "    health: " + yaml_text(*part.health) +
-                   (first ? "           # up when this answers 2xx or 3xx\n" : "\n");
+                   (first ? "    # up when this answers 2xx or 3xx\n" : "\n");
         }
     }
     if (!part.env.empty()) {

@@ -189,7 +189,7 @@ void add_env(const std::string& name, const std::string& value, Draft& draft) {
                upper(value).find("CHANGE") != std::string::npos) {
         line.value.clear();    // a placeholder
     }
-    line.required = line.value.empty() && !line.secret && value.empty() ? false : line.secret;
+    line.required = line.secret;
     draft.env.push_back(std::move(line));
 }
 

@@ -50,13 +50,6 @@ protected:
         for (const auto& fault : parsed.faults) {
             ADD_FAILURE() << render_fault(fault) << "\n" << findings_.yaml;
         }
-        if (std::getenv("SHOW_YAML") != nullptr) {
-            std::cout << findings_.yaml << "\n";
-            for (const auto& line : findings_.notes)
-                std::cout << "note: " << line << "\n";
-            for (const auto& line : findings_.questions)
-                std::cout << "question: " << line << "\n";
-        }
         return parsed.value;
     }
 
@@ -147,7 +140,7 @@ TEST_F(Init, PnpmWorkspaceWithNextPrismaComposeAndExampleFile) {
         EXPECT_EQ(env.at(name).value, std::nullopt) << name;
     }
     EXPECT_THAT(findings_.yaml, Not(HasSubstr("hunter2")));
-    EXPECT_THAT(findings_.notes, Contains("pnpm workspace with 4 packages"));
+    EXPECT_THAT(findings_.notes, Contains("pnpm workspace, packages: 4"));
     EXPECT_THAT(findings_.questions, Contains(HasSubstr("Redis")));
 }
 

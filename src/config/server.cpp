@@ -2,7 +2,6 @@
 
 #include "base/text.h"
 #include "config/config.h"
-#include "config/env_file.h"
 #include "config/read.h"
 #include "config/validate.h"
 
@@ -96,16 +95,6 @@ void check_server(const Node& root, const std::string& name, const Server& serve
             {name, node == nullptr ? 0 : node->line, "default_environment",
              "there is no environment '" + excerpt(server.default_environment) + "'",
              close ? "did you mean '" + *close + "'?" : "declare it under environments", false});
-    }
-    for (const auto& node : children_of(root, "environments")) {
-        for (const auto& variable : children_of(node, "env")) {
-            const auto names = template_variables(variable.text);
-            if (!names) {
-                faults.push_back({name, variable.line,
-                                  "environments." + node.key + ".env." + variable.key,
-                                  names.error().message, names.error().hint, false});
-            }
-        }
     }
 }
 

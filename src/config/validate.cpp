@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "config/env_file.h"
 #include "config/pattern.h"
 #include "config/types.h"
 #include "config/values.h"
@@ -304,6 +305,11 @@ void Checker::scalar(Node& node, const Key& key, const std::string& path) {
     switch (key.type) {
         case Type::choice: choice(node, key, path); return;
         case Type::pattern: regex(node, path); return;
+        case Type::template_text:
+            if (const auto names = template_variables(node.text); !names) {
+                fault(node.line, path, names.error().message, names.error().hint);
+            }
+            return;
         case Type::integer:
         case Type::percent:
         case Type::size:
