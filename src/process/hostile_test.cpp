@@ -61,7 +61,7 @@ protected:
     }
 
     static void give(const std::filesystem::path& tree) {
-        ::lchown(tree.c_str(), daemon_uid, daemon_uid);
+        ASSERT_EQ(::lchown(tree.c_str(), daemon_uid, daemon_uid), 0);
         for (const auto& entry : std::filesystem::recursive_directory_iterator(tree)) {
             ASSERT_EQ(::lchown(entry.path().c_str(), daemon_uid, daemon_uid), 0);
         }
@@ -199,7 +199,7 @@ TEST_F(Hostile, NeverGivesAwayWhatIsNotOurs) {
     std::filesystem::remove(tree / "mine");
     // A link out of the tree changes hands itself, its target does not.
     std::filesystem::create_symlink(base_ / "shadow", tree / "link");
-    ::lchown((tree / "link").c_str(), daemon_uid, daemon_uid);
+    ASSERT_EQ(::lchown((tree / "link").c_str(), daemon_uid, daemon_uid), 0);
     ASSERT_OK(ask(Verb::own, encode(PlainRequest{{"previews/tree"}, 7})));
     ASSERT_EQ(::stat((base_ / "shadow").c_str(), &info), 0);
     EXPECT_EQ(info.st_uid, 0U);
