@@ -106,6 +106,9 @@ public:
         : options_(options), instance_(std::move(instance)), runner_(std::move(runner)) {}
 
     Status start() {
+        for (const char* folder : {"uploads", "logs", "mirrors", "specs", "mounts"}) {
+            TRY(make_dirs(options_.data / folder, 0711));
+        }
         variables_ = config::preview_variables(environment_variable);
         TRY_ASSIGN(auto server, load_config(options_, variables_));
         // One worker per node at work, but no plan may starve the others.

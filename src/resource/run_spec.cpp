@@ -20,10 +20,13 @@ Result<process::RunSpec> make_run_spec(const std::string& name, process::Profile
     run.cwd = spec.at("cwd").get<std::string>();
     run.uid_slot = spec.value("uid_slot", -1);
     const std::filesystem::path home = spec.at("home").get<std::string>();
+    // Once it has its owner we cannot look into it, and need not.
+    const bool own_user = run.uid_slot >= 0 && runner.privileged();
     struct stat info{};
-    if (::stat((home / "tmp").c_str(), &info) != 0) {
+    if (::lstat(home.c_str(), &info) != 0 || !own_user ||
+        info.st_uid != runner.uid_of(run.uid_slot)) {
         TRY(make_dirs(home / "tmp", 0700));
-        if (run.uid_slot >= 0) {
+        if (own_user) {
             TRY(runner.own(home, run.uid_slot, ctx));
         }
     }

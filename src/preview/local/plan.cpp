@@ -276,11 +276,14 @@ private:
             {"uid_slot", spec_.uid_slot},
             {"limits",
              {{"memory", spec_.memory_bytes}, {"cpu", spec_.cpu_percent}, {"pids", spec_.pids}}},
-            {"writable", {tree_folder(), (folder / "data").string()}},
+            {"writable", json::array({tree_folder()})},
             {"log", log_file(log)},
             {"log_bytes", spec_.log_bytes},
             // A new commit is a new spec: the same command runs other files.
             {"commit", spec_.commit}};
+        if (app_.database.engine == config::DatabaseEngine::sqlite) {
+            spec["writable"].push_back((folder / "data").string());
+        }
         return spec;
     }
 
