@@ -1,5 +1,6 @@
 // seatrial serve: the daemon in the foreground (or started by `up`).
 #include <fcntl.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "app/daemon.h"
@@ -9,6 +10,7 @@
 namespace seatrial::cli {
 
 int run_serve(const ServeOptions& options, const Globals& globals) {
+    ::prctl(PR_SET_NAME, "seatrial");    // the file it was started from may be /proc/self/exe
     app::DaemonOptions daemon;
     daemon.data = globals.data;
     daemon.user = options.user;
