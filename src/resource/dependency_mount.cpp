@@ -198,26 +198,23 @@ Status DependencyMount::run_as(const MountRecord& record, int uid_slot,
 // The folders that the tree is to be seen at, and those for what the preview writes.
 Status DependencyMount::make_targets(const MountRecord& record, int uid_slot, const Context& ctx) {
     TRY(make_dirs(record.deps(), 0711));
+    TRY_ASSIGN(const Fd tree, open_folder(git::tree_folder(record.worktree)));
     std::vector<std::string> argv{"mkdir", "-p", "--"};
     for (const auto& path : record.paths) {
-        if (!is_folder(git::tree_folder(record.worktree) / path)) {
-            argv.push_back(path);
+        const auto there = open_beneath(tree, path, uid_slot < 0);
+        if (there) {
+            continue;
         }
+        if (there.error().code == Code::refused) {
+            return fail(Code::failed, there.error().message, in_the_way);
+        }
+        if (uid_slot < 0) {
+            return tl::unexpected(there.error());
+        }
+        argv.push_back(path);    // missing, or not ours to see
     }
     TRY(failpoint("dep-mount.targets.before"));
-    if (uid_slot >= 0) {
-        return argv.size() == 3 ? Status{} : run_as(record, uid_slot, std::move(argv), ctx);
-    }
-    TRY_ASSIGN(const Fd tree, open_folder(git::tree_folder(record.worktree)));
-    for (const auto& path : record.paths) {
-        const auto made = open_beneath(tree, path, true);
-        if (!made) {
-            return made.error().code == Code::refused
-                       ? fail(Code::failed, made.error().message, in_the_way)
-                       : tl::unexpected(made.error());
-        }
-    }
-    return {};
+    return argv.size() == 3 ? Status{} : run_as(record, uid_slot, std::move(argv), ctx);
 }
 
 Status DependencyMount::mount_all(const MountRecord& record, int uid_slot, const Context& ctx) {
@@ -277,6 +274,24 @@ Status DependencyMount::place_copy(const MountRecord& record, std::size_t index,
                : fail_errno("cannot place the copy of " + path.string(), errno);
 }
 
+// The kernel knows where the mounts are, whatever the record says was meant and wherever the
+// preview has moved the folders above them.
+Status DependencyMount::unmount_below(const std::filesystem::path& worktree, const Context& ctx) {
+    std::error_code error;
+    const auto folder = std::filesystem::canonical(worktree, error);
+    if (error) {
+        return {};
+    }
+    TRY_ASSIGN(const auto points, mounted());
+    for (auto point = points.rbegin(); point != points.rend(); ++point) {
+        if (point->type == "overlay" && point->path.string().starts_with(folder.string() + "/")) {
+            TRY(failpoint("dep-mount.undo"));
+            TRY(runner_.umount(point->path, ctx));
+        }
+    }
+    return {};
+}
+
 // Afterwards nothing of the mount is left but its record and empty folders in the worktree.
 Status DependencyMount::undo(const MountRecord& record, plan::Removal& removal,
                              const Context& ctx) {
@@ -291,20 +306,17 @@ Status DependencyMount::undo(const MountRecord& record, plan::Removal& removal,
             TRY(runner_.forget(run, ctx));
         }
     }
-    for (std::size_t i = record.paths.size(); i-- > 0;) {
+    if (runner_.privileged()) {
+        TRY(unmount_below(record.worktree, ctx));
+    }
+    for (std::size_t i = 0; i < record.paths.size() && !record.overlay; ++i) {
         TRY(failpoint("dep-mount.undo"));
-        // Whatever the record says was meant: an overlay may stand where a copy came after it.
         if (runner_.privileged()) {
-            const auto gone = runner_.umount(record.target(i), ctx);
-            if (!gone && gone.error().code != Code::not_found) {
-                return gone;
+            const auto gone = runner_.remove(record.target(i), ctx);
+            if (!gone && gone.error().code != Code::not_found &&
+                gone.error().code != Code::refused) {
+                return gone;    // behind a link it is not ours
             }
-        }
-        if (record.overlay) {
-            continue;
-        }
-        if (runner_.privileged()) {
-            TRY(runner_.remove(record.target(i), ctx));
         } else {
             TRY_ASSIGN(const auto size, trash_beneath(git::tree_folder(record.worktree),
                                                       record.paths[i], data_ / "trash", ctx));

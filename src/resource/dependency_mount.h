@@ -40,6 +40,7 @@ private:
     Status check_name(const std::string& name) const;
     std::string run_name(const MountRecord& record, const std::string& tool) const;
     Status undo(const MountRecord& record, plan::Removal& removal, const Context& ctx);
+    Status unmount_below(const std::filesystem::path& worktree, const Context& ctx);
     Status make_targets(const MountRecord& record, int uid_slot, const Context& ctx);
     Status run_as(const MountRecord& record, int uid_slot, std::vector<std::string> argv,
                   const Context& ctx);
