@@ -26,6 +26,9 @@ Parsed<App> parse_app(std::string_view yaml, const std::string& name, bool both)
 // `both`: the same file is an app's too (embedded daemon), whose keys parse_app has checked.
 Parsed<Server> parse_server(std::string_view yaml, const std::string& name, bool both = false);
 
+// Every fault of a file that may hold both parts, each once, in the order of the file.
+std::vector<Fault> check_combined(std::string_view yaml, const std::string& name);
+
 // The thirteen PREVIEW_* variables (and {INT,STG,PRD}_EKS_*) of P3. `lookup` is getenv-like.
 using Lookup = std::optional<std::string> (*)(const char* name);
 using Variables = std::map<std::string, std::string>;

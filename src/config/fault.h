@@ -16,6 +16,7 @@ struct Fault {
     std::string message;
     std::string remedy;
     bool warning = false;
+    bool operator==(const Fault&) const = default;
 };
 std::string render_fault(const Fault& fault);
 // All faults in one Error (Code::invalid), a line each.

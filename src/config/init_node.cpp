@@ -127,7 +127,8 @@ std::vector<std::string> workspace_folders(const Repository& repository, const P
     return out;
 }
 
-// What the install command leaves in the folders: patterns where the workspaces have them.
+// What the install command leaves in the folders. Workspaces by patterns, because a package
+// whose dependencies all went to the root has no node_modules: a pattern may match nothing.
 std::vector<std::string> kept_folders(const Package& root,
                                       const std::vector<std::string>& workspaces) {
     std::vector<std::string> out = {"node_modules"};
@@ -137,7 +138,7 @@ std::vector<std::string> kept_folders(const Package& root,
                                : folder.substr(std::min(folder.size(), root.folder.size() + 1));
         const auto slash = below.rfind('/');
         const auto pattern = slash == std::string::npos
-                                 ? below + "/node_modules"
+                                 ? std::string("*/node_modules")
                                  : below.substr(0, slash) + "/*/node_modules";
         if (std::ranges::find(out, pattern) == out.end()) {
             out.push_back(pattern);
@@ -148,8 +149,8 @@ std::vector<std::string> kept_folders(const Package& root,
 
 void add_install(const Repository& repository, const Package& root, const PackageManager& manager,
                  bool locked, const std::vector<std::string>& workspaces, Draft& draft) {
-    if (root.dependencies.empty() && workspaces.empty() && !locked) {
-        return;    // nothing to install
+    if (root.dependencies.empty() && workspaces.empty()) {
+        return;    // nothing to install, so no node_modules that could be kept
     }
     InstallStep step;
     step.folder = root.folder;

@@ -186,6 +186,20 @@ TEST_F(Init, SingleServerAndFrontEndsThatReadPort) {
     EXPECT_EQ(app.components[0].env.at("BROWSER"), "none");
 }
 
+TEST_F(Init, FoldersThatMayNotComeIntoBeingAreKeptByPattern) {
+    App app = inspect({{"package.json", R"({"workspaces":["web","api"]})"},
+                       {"package-lock.json", "{}"},
+                       {"web/package.json", R"({"dependencies":{"vite":"6"}})"},
+                       {"api/package.json", R"({"dependencies":{"express":"4"},
+                          "scripts":{"start":"node index.js"}})"}});
+    EXPECT_THAT(names(app), ElementsAre("web", "api"));
+    EXPECT_THAT(app.install->keep, ElementsAre("node_modules", "*/node_modules"));
+    std::filesystem::remove_all(root_);
+    app = inspect({{"package.json", R"({"scripts":{"start":"node server.js"}})"},
+                   {"package-lock.json", "{}"}});
+    EXPECT_FALSE(app.install.has_value());
+}
+
 TEST_F(Init, KnexAndDrizzleMigrate) {
     App app = inspect({{"package.json", R"({"scripts":{"start":"node server.js"},
         "dependencies":{"koa":"2","knex":"3","pg":"8"}})"}});

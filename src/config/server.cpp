@@ -143,6 +143,17 @@ Parsed<Server> parse_server(std::string_view yaml, const std::string& name, bool
     return out;
 }
 
+std::vector<Fault> check_combined(std::string_view yaml, const std::string& name) {
+    auto faults = parse_app(yaml, name, true).faults;
+    for (auto& fault : parse_server(yaml, name, true).faults) {
+        if (std::ranges::find(faults, fault) == faults.end()) {
+            faults.push_back(std::move(fault));
+        }
+    }
+    sort_faults(faults);
+    return faults;
+}
+
 Result<Environment> environment_for(const Server& server, const App& app, const std::string& name) {
     const auto found = server.environments.find(name);
     if (found == server.environments.end()) {

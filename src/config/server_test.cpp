@@ -127,6 +127,15 @@ TEST(ServerFile, OneFileForBothParts) {
     EXPECT_THAT(lines(parse_app(yaml, "f", true).faults), IsEmpty());
 }
 
+TEST(ServerFile, ACombinedFileTellsEachFaultOnce) {
+    EXPECT_THAT(lines(check_combined("app: a\ncomponets: {}\ncomponents: {web: {run: x, health: /}}"
+                                     "\nworkers: 0\ndefault_environment: itn\n",
+                                     "f")),
+                ElementsAre(HasSubstr("f:2: componets"), HasSubstr("f:3: components.web.health"),
+                            HasSubstr("f:4: workers"), HasSubstr("f:5: default_environment")));
+    EXPECT_EQ(check_combined("a: [", "f").size(), 1U);
+}
+
 TEST(EnvironmentFor, AppsOnlyTighten) {
     const auto server = parse_server("environments: {int: {ttl: 10h, max: 4}}", "s").value;
     App app;
