@@ -254,6 +254,30 @@ TEST_P(RunnerWorlds, StopsAForkBomb) {
     });
 }
 
+TEST_P(RunnerWorlds, ServesManyThreads) {
+    in_child(GetParam(), [this] {
+        auto runner = open();
+        const RunSpec model = shell(*runner, "x", "");
+        std::vector<std::jthread> threads;
+        for (int i = 0; i < 6; ++i) {
+            threads.emplace_back([&, i] {
+                RunSpec spec = model;
+                spec.name = name_of("thread" + std::to_string(i));
+                spec.log = data_ / "logs" / spec.name;
+                for (int round = 0; round < 4; ++round) {
+                    spec.argv = {"/bin/sh", "-c", "exit " + std::to_string(i * 10 + round)};
+                    const auto ended = runner->run(spec, soon());
+                    ASSERT_OK(ended);
+                    EXPECT_EQ(ended->exit_code, i * 10 + round);
+                }
+                EXPECT_OK(runner->forget(spec.name, soon()));
+            });
+        }
+        threads.clear();
+        EXPECT_EQ(runner->list(), std::vector<std::string>{});
+    });
+}
+
 TEST_P(RunnerWorlds, TakesLargeArgumentsAndRefusesLarger) {
     in_child(GetParam(), [this] {
         auto runner = open();

@@ -18,6 +18,12 @@ namespace {
 
 constexpr std::size_t stack_size = 256 << 10;
 
+#if __has_feature(thread_sanitizer)
+constexpr int share = CLONE_VFORK;    // its runtime aborts in a child that shares our memory
+#else
+constexpr int share = CLONE_VM | CLONE_VFORK;
+#endif
+
 // What the child reads and writes in the memory it shares with us.
 struct Child {
     const char* path;
@@ -28,7 +34,7 @@ struct Child {
     bool die_with_thread;
     pid_t parent;
     sigset_t empty_mask;
-    int error;    // errno of what failed, 0 before
+    int* error;    // errno of what failed, 0 before; in memory that is shared in any case
 };
 
 // Signals whose handlers of ours must not run in the child between unblocking and exec.
@@ -40,7 +46,7 @@ constexpr std::array<int, 9> reset_signals{SIGINT,  SIGTERM, SIGHUP,  SIGQUIT, S
 __attribute__((no_sanitize("address", "undefined", "thread"))) int run_child(void* argument) {
     Child& child = *static_cast<Child*>(argument);
     const auto give_up = [&child] {
-        child.error = errno;
+        *child.error = errno;
         ::_exit(127);
         return 127;
     };
@@ -92,6 +98,12 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
 Result<Spawned> spawn(const SpawnSpec& spec) {
     auto argv = pointers(spec.argv);
     auto envp = pointers(spec.env);
+    void* stack =
+        ::mmap(nullptr, stack_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (stack == MAP_FAILED) {
+        return fail_errno("cannot map a stack", errno);
+    }
+    int* error = static_cast<int*>(stack);    // at its far end
     Child child{spec.path.c_str(),
                 argv.data(),
                 envp.data(),
@@ -100,31 +112,26 @@ Result<Spawned> spawn(const SpawnSpec& spec) {
                 spec.die_with_thread,
                 ::getpid(),
                 {},
-                0};
+                error};
     sigemptyset(&child.empty_mask);
-    void* stack = ::mmap(nullptr, stack_size, PROT_READ | PROT_WRITE,
-                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-    if (stack == MAP_FAILED) {
-        return fail_errno("cannot map a stack", errno);
-    }
     sigset_t all;
     sigset_t before;
     sigfillset(&all);
     ::pthread_sigmask(SIG_BLOCK, &all, &before);
     int pidfd = -1;
-    const pid_t pid =
-        ::clone(run_child, static_cast<char*>(stack) + stack_size,
-                CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &child, &pidfd, nullptr, nullptr);
+    const pid_t pid = ::clone(run_child, static_cast<char*>(stack) + stack_size,
+                              share | CLONE_PIDFD | SIGCHLD, &child, &pidfd, nullptr, nullptr);
     const int clone_error = errno;
     ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    const int child_error = *error;
     ::munmap(stack, stack_size);
     if (pid < 0) {
         return fail_errno("cannot start a process", clone_error);
     }
     Spawned spawned{pid, Fd(pidfd)};
-    if (child.error != 0) {
+    if (child_error != 0) {
         reap(spawned.pidfd);
-        return fail_errno("cannot start " + spec.path + " in " + spec.cwd, child.error);
+        return fail_errno("cannot start " + spec.path + " in " + spec.cwd, child_error);
     }
     return spawned;
 }
