@@ -12,7 +12,9 @@
 #include <cstdlib>
 
 #include "base/failpoint.h"
+#include "base/names.h"
 #include "helper/server.h"
+#include "process/beneath.h"
 #include "process/overlay.h"
 #include "process/proc.h"
 #include "process/tree.h"
@@ -70,7 +72,7 @@ Status serve_own(const Server& server, const std::string& fields) {
     }
     const uid_t first = process::first_uid(server.instance);
     const uid_t slot = first + static_cast<uid_t>(asked.number);
-    TRY_ASSIGN(const auto place, open_parent(server, asked.texts[0]));
+    TRY_ASSIGN(const auto place, process::open_parent(server.data, asked.texts[0]));
     return process::own_tree(
         place.first, place.second,
         {asked.number < 0 ? server.uid : slot, asked.number < 0 ? server.gid : slot, server.uid,
@@ -80,7 +82,7 @@ Status serve_own(const Server& server, const std::string& fields) {
 // remove and umount: what is not there is done.
 Status serve_away(const Server& server, Verb verb, const std::string& fields) {
     TRY_ASSIGN(const auto asked, process::decode_plain(fields, 1));
-    const auto place = open_parent(server, asked.texts[0]);
+    const auto place = process::open_parent(server.data, asked.texts[0]);
     if (!place) {
         return place.error().code == Code::not_found ? Status{}
                                                      : Status(tl::unexpected(place.error()));
@@ -96,11 +98,12 @@ Status serve_mount(const Server& server, const std::string& fields) {
         if (path.find_first_of(":,\\") != std::string::npos) {
             return fail(Code::refused, "'" + path + "' cannot be part of an overlay");
         }
-        TRY_ASSIGN([[maybe_unused]] const auto deep_enough, open_parent(server, path));
-        TRY_ASSIGN(Fd folder, open_below(server, path, O_PATH | O_DIRECTORY));
+        TRY_ASSIGN([[maybe_unused]] const auto deep_enough,
+                   process::open_parent(server.data, path));
+        TRY_ASSIGN(Fd folder, process::open_below(server.data, path, O_PATH | O_DIRECTORY));
         folders.push_back(std::move(folder));
     }
-    TRY_ASSIGN(const auto place, open_parent(server, asked.texts[3]));
+    TRY_ASSIGN(const auto place, process::open_parent(server.data, asked.texts[3]));
     return process::mount_overlay({std::move(folders[0]), std::move(folders[1]),
                                    std::move(folders[2]), std::move(folders[3])},
                                   place.first, place.second);
@@ -220,6 +223,13 @@ int start(int argc, char** argv) {
 }
 
 }    // namespace
+
+Status check_name(const Server& server, const std::string& name) {
+    if (!is_our_name(server.instance, name)) {
+        return fail(Code::refused, "'" + name + "' does not carry the mark of this instance");
+    }
+    return {};
+}
 
 void send_reply(Request& request, const Result<std::string>& reply) {
     // A daemon that has gone or no longer waits is no fault of ours.

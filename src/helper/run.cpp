@@ -12,6 +12,7 @@
 
 #include "base/failpoint.h"
 #include "helper/server.h"
+#include "process/beneath.h"
 #include "process/confine.h"
 #include "process/landlock.h"
 #include "process/proc.h"
@@ -74,7 +75,7 @@ Status open_landlock(const Server& server, Start& start) {
         }
     }
     for (const auto& path : start.request.writable) {
-        TRY_ASSIGN(Fd place, open_below(server, path, O_PATH));
+        TRY_ASSIGN(Fd place, process::open_below(server.data, path, O_PATH));
         places.push_back(std::move(place));
     }
     places.emplace_back(::fcntl(start.cwd.get(), F_DUPFD_CLOEXEC, 3));
@@ -98,7 +99,7 @@ Status prepare(const Server& server, Request& request, Start& start) {
     if (asked.has_seccomp) {
         TRY(process::read_seccomp(request.fds[3], start.to.seccomp));
     }
-    TRY_ASSIGN(start.cwd, open_below(server, asked.cwd, O_PATH | O_DIRECTORY));
+    TRY_ASSIGN(start.cwd, process::open_below(server.data, asked.cwd, O_PATH | O_DIRECTORY));
     TRY(open_landlock(server, start));
     start.null = Fd(::open("/dev/null", O_RDWR | O_CLOEXEC));
     TRY(make_pipe(start.shim.output, start.output));

@@ -38,11 +38,6 @@ struct Request {
 // Sends the reply and closes the socket; at most once.
 void send_reply(Request& request, const Result<std::string>& reply);
 
-// paths.cpp: `path` is relative to the data folder; `refused` when it leaves it or holds a link.
-Result<Fd> open_below(const Server& server, const std::string& path, int flags);
-// The folder that holds the last part of `path`, and that part. At least two parts deep, so
-// that no verb can be turned on a whole root ("previews", "run").
-Result<std::pair<Fd, std::string>> open_parent(const Server& server, const std::string& path);
 Status check_name(const Server& server, const std::string& name);
 
 // run.cpp: answers, and then stays alive as the shim of the run. Never returns.

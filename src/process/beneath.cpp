@@ -1,3 +1,5 @@
+#include "process/beneath.h"
+
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sys/syscall.h>
@@ -5,11 +7,9 @@
 
 #include <cerrno>
 
-#include "base/names.h"
 #include "base/text.h"
-#include "helper/server.h"
 
-namespace seatrial::helper {
+namespace seatrial::process {
 namespace {
 
 // "a/b/c": no empty, "." or ".." part. Beneath the folder ".." would be harmless to others, but
@@ -25,15 +25,14 @@ bool is_plain(const std::string& path) {
 
 }    // namespace
 
-Result<Fd> open_below(const Server& server, const std::string& path, int flags) {
+Result<Fd> open_below(const Fd& top, const std::string& path, int flags) {
     if (!is_plain(path)) {
         return fail(Code::refused, "'" + path + "' is not a plain path in the data folder");
     }
     open_how how{};
     how.flags = static_cast<std::uint64_t>(flags | O_CLOEXEC);
     how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
-    Fd fd(static_cast<int>(
-        ::syscall(SYS_openat2, server.data.get(), path.c_str(), &how, sizeof how)));
+    Fd fd(static_cast<int>(::syscall(SYS_openat2, top.get(), path.c_str(), &how, sizeof how)));
     if (fd) {
         return fd;
     }
@@ -43,20 +42,13 @@ Result<Fd> open_below(const Server& server, const std::string& path, int flags) 
     return fail_errno("cannot open '" + path + "' below the data folder", errno);
 }
 
-Result<std::pair<Fd, std::string>> open_parent(const Server& server, const std::string& path) {
+Result<std::pair<Fd, std::string>> open_parent(const Fd& top, const std::string& path) {
     const auto slash = path.rfind('/');
     if (slash == std::string::npos || !is_plain(path)) {
         return fail(Code::refused, "'" + path + "' is not a plain path inside one of the roots");
     }
-    TRY_ASSIGN(Fd parent, open_below(server, path.substr(0, slash), O_PATH | O_DIRECTORY));
+    TRY_ASSIGN(Fd parent, open_below(top, path.substr(0, slash), O_PATH | O_DIRECTORY));
     return std::pair(std::move(parent), path.substr(slash + 1));
 }
 
-Status check_name(const Server& server, const std::string& name) {
-    if (!is_our_name(server.instance, name)) {
-        return fail(Code::refused, "'" + name + "' does not carry the mark of this instance");
-    }
-    return {};
-}
-
-}    // namespace seatrial::helper
+}    // namespace seatrial::process
