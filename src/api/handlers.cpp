@@ -200,6 +200,7 @@ http::Response list_previews(Services& services, const http::Request& request,
 http::Response post_preview(Services& services, const http::Request& request, const Context& ctx) {
     const auto body = parse_body(request, {{"issueKey", Kind::text},
                                            {"branchName", Kind::text},
+                                           {"baseBranch", Kind::text},
                                            {"env", Kind::text},
                                            {"commit", Kind::text},
                                            {"repository", Kind::text},
@@ -220,6 +221,7 @@ http::Response post_preview(Services& services, const http::Request& request, co
     up.actor = actor_of(request);
     up.key = body->value("issueKey", "");
     up.branch = body->value("branchName", "");
+    up.base_branch = body->value("baseBranch", "");
     up.env = body->value("env", "");
     up.commit = body->value("commit", "");
     up.repository = body->value("repository", "");

@@ -19,6 +19,7 @@
 #include "http/listen.h"
 #include "http/server.h"
 #include "log/log.h"
+#include "preview/branches.h"
 #include "process/listeners.h"
 #include "process/privilege.h"
 
@@ -127,11 +128,13 @@ public:
         manager_.emplace(*parts_, *reconciler_);
         collector_.emplace(types_, *records_, places_of(types_, layout_));
         upkeep_.emplace(*parts_, *manager_, *collector_);
+        branches_.emplace(*parts_, *manager_);
         events_.emplace(*records_, [this](const std::vector<store::Event>& news) { react(news); });
         TRY(start_servers());
         check_records();
         TRY(reconciler_->wake_all());
         adopted_ = true;
+        branches_->refresh();
         upkeep_->start();
         settle_collector();
         return {};
@@ -152,6 +155,14 @@ public:
         if (upkeep_) {
             upkeep_->stop();
         }
+        if (reconciler_) {
+            reconciler_->shutdown();
+        }
+        if (branches_) {
+            branches_->cancel();
+        }
+        timers_.stop();
+        subjects_.stop();
         if (check_.joinable()) {
             check_.join();
         }
@@ -236,7 +247,11 @@ private:
         for (const auto& event : news) {
             if (event.kind == "wanted" || event.kind == "unwanted" || event.kind == "ttl") {
                 upkeep_->rearm_expiry();
-                return;
+            }
+            if (event.kind == "wanted" && branches_) {
+                timers_.set("refresh", std::chrono::seconds(1), [this] {
+                    subjects_.submit({[this] { branches_->refresh(); }, "", "refresh"});
+                });
             }
         }
     }
@@ -258,6 +273,7 @@ private:
     std::optional<preview::Manager> manager_;
     std::optional<plan::Collector> collector_;
     std::optional<Upkeep> upkeep_;
+    std::optional<preview::BranchWatch> branches_;
     std::optional<api::EventHub> events_;
     api::LogFollower logs_;
     std::unique_ptr<http::Server> local_server_;

@@ -204,7 +204,8 @@ int run_logs(const LogsOptions& options, const Globals& globals) {
                 return true;
             }
             const std::string component = text_of(data, "component");
-            for (const auto line : split(trim(data.value("text", "")), '\n')) {
+            const std::string text = data.value("text", "");
+            for (const auto line : split(trim(text), '\n')) {
                 std::printf("%s %s\n", paint(component + " |", Tone::dim).c_str(),
                             printable(line).c_str());
             }

@@ -67,6 +67,7 @@ Result<Asked> look_around(const UpOptions& options, const Context& ctx) {
 Result<json> request_body(const UpOptions& options, const Asked& asked) {
     json body = {{"issueKey", asked.key},
                  {"branchName", asked.branch},
+                 {"baseBranch", asked.repository.default_branch},
                  {"commit", asked.commit},
                  {"repository", asked.repository.common_dir.string()},
                  {"appFile", app_file},

@@ -206,10 +206,6 @@ void check_components(Source& source, const App& app) {
 
 void check_database(Source& source, const App& app) {
     const auto& database = app.database;
-    if (database.engine == DatabaseEngine::sqlite && database.file.empty()) {
-        source.fault({"database"}, "a SQLite database needs a file",
-                     "add file: where the app expects it, for example data/dev.db");
-    }
     if (database.engine == DatabaseEngine::postgres && !database.file.empty()) {
         source.fault({"database", "file"}, "PostgreSQL has no file", "remove it");
     }

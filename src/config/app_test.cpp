@@ -172,7 +172,6 @@ INSTANTIATE_TEST_SUITE_P(
         BadApp{small + "database: mysql", "not one of none, postgres, sqlite"},
         BadApp{small + "database: postgre", "did you mean 'postgres'?"},
         BadApp{small + "database: {template: x}", "database.engine: is missing"},
-        BadApp{small + "database: sqlite", "needs a file"},
         BadApp{small + "database: {engine: sqlite, file: a.db, template: ../x}",
                "not a path below"},
         BadApp{small + "database: {engine: postgres, file: a.db}", "PostgreSQL has no file"},

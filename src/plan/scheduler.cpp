@@ -89,7 +89,7 @@ Scheduler::Scheduler(int workers, std::map<std::string, int> pools)
     impl_->limits = std::move(pools);
 }
 
-Scheduler::~Scheduler() {
+void Scheduler::stop() {
     std::deque<Task> dropped;
     std::unique_lock lock(impl_->mutex);
     impl_->stopping = true;
@@ -100,6 +100,9 @@ Scheduler::~Scheduler() {
 
 void Scheduler::submit(Task task) {
     const std::lock_guard lock(impl_->mutex);
+    if (impl_->stopping) {
+        return;
+    }
     check(task.pool.empty() || impl_->limits.contains(task.pool), "unknown pool");
     impl_->queue.push_back(std::move(task));
     if (impl_->idle == 0 && impl_->threads < impl_->workers) {

@@ -20,7 +20,8 @@ struct Task {
 class Scheduler {
 public:
     Scheduler(int workers, std::map<std::string, int> pools);
-    ~Scheduler();
+    ~Scheduler() { stop(); }
+    void stop();    // as the destructor; later submissions are dropped; repeatable
     Scheduler(const Scheduler&) = delete;
     Scheduler& operator=(const Scheduler&) = delete;
     void submit(Task task);

@@ -4,13 +4,15 @@ namespace seatrial::plan {
 
 Timers::Timers() : thread_([this] { work(); }) {}
 
-Timers::~Timers() {
+void Timers::stop() {
     {
         const std::lock_guard lock(mutex_);
         stopping_ = true;
     }
     wake_.notify_all();
-    thread_.join();
+    if (thread_.joinable()) {
+        thread_.join();
+    }
 }
 
 void Timers::set(const std::string& name, std::chrono::milliseconds delay,

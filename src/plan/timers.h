@@ -15,7 +15,8 @@ namespace seatrial::plan {
 class Timers {
 public:
     Timers();
-    ~Timers();    // waits for a running callback, drops the rest
+    ~Timers() { stop(); }
+    void stop();    // waits for a running callback, drops the rest; repeatable
     Timers(const Timers&) = delete;
     Timers& operator=(const Timers&) = delete;
     // Replaces what is set under the same name.

@@ -97,6 +97,7 @@ void apply_policy(Spec& spec, const UpRequest& request, const config::Server& se
 
 void apply_request(Spec& spec, const UpRequest& request, const std::string& mirror) {
     spec.branch = request.branch;
+    spec.base_branch = request.base_branch;
     spec.commit = request.commit;
     spec.mirror = mirror;
     spec.repository = request.repository;
@@ -244,6 +245,9 @@ Result<Wanted> Manager::admit_up(const UpRequest& request, const config::App& ap
             }
         }
         apply_request(spec, request, mirror_name(request.repository, request.remote));
+        if (!app.base_branch.empty()) {
+            TRY_ASSIGN(spec.base_branch, git::parse_branch(app.base_branch));
+        }
         apply_policy(spec, request, *server, environment);
         if (request.fresh_template) {
             TRY(writer.set_meta("template:" + app.database.source,

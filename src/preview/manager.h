@@ -12,12 +12,13 @@
 namespace seatrial::preview {
 
 struct UpRequest {
-    std::string actor;         // "uid:1000"
-    std::string key;           // issue key
-    std::string branch;        // full ref, or "" for a bare commit
-    std::string env;           // "" = the server's default
-    std::string commit;        // 40 hex; "" = fetch the branch from `remote`
-    std::string repository;    // identity of the caller's repository (its common dir)
+    std::string actor;          // "uid:1000"
+    std::string key;            // issue key
+    std::string branch;         // full ref, or "" for a bare commit
+    std::string base_branch;    // of the repository; the app's file may name another
+    std::string env;            // "" = the server's default
+    std::string commit;         // 40 hex; "" = fetch the branch from `remote`
+    std::string repository;     // identity of the caller's repository (its common dir)
     std::string remote;
     std::string app_file = "seatrial.yaml";
     std::string app_text;    // "" = the variables alone

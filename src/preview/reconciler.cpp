@@ -51,7 +51,7 @@ std::int64_t stamp(WallTime time) {
 Reconciler::Reconciler(Parts parts)
     : parts_(std::move(parts)), watcher_([this](const std::string& life) { wake(life); }) {}
 
-Reconciler::~Reconciler() {
+void Reconciler::shutdown() {
     stop_.cancel();
     std::unique_lock lock(mutex_);
     stopping_ = true;
@@ -677,7 +677,8 @@ Reconciler::Next Reconciler::take_down(store::Life& life, const Context& ctx) {
             set_status(life, status);
             TRY(writer.put_life(life));
             return writer.add_event(
-                make_event(life, actor, "outcome", {{"result", "removed"}, {"receipt", receipt}}));
+                make_event(life, actor, "outcome",
+                           {{"result", "removed"}, {"state", "removed"}, {"receipt", receipt}}));
         });
     if (!written) {
         return retry_later(life, "stop", written.error());

@@ -21,7 +21,9 @@ class Reconciler {
 public:
     explicit Reconciler(Parts parts);
     // Cancels what runs (states stay as they are and go on after the next start) and waits.
-    ~Reconciler();
+    ~Reconciler() { shutdown(); }
+    // The same; afterwards every call is without effect. Repeatable.
+    void shutdown();
     Reconciler(const Reconciler&) = delete;
     Reconciler& operator=(const Reconciler&) = delete;
 

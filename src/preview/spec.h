@@ -27,6 +27,7 @@ struct Names {
 struct Spec {
     std::string life, app, key, env;
     std::string branch;          // full ref, "" when a bare commit was asked for
+    std::string base_branch;     // full ref: merged into it means finished
     std::string commit;          // 40 hex
     std::string mirror;          // name of the mirror's folder
     std::string repository;      // the caller's repository (common dir), "" for remotes

@@ -78,6 +78,7 @@ Status Migration::create(const plan::Ref& ref, const nlohmann::json& spec,
     TRY(failpoint("migration.run", "before"));
     TRY_ASSIGN(const process::RunState ended, runner_.run(run, ctx));
     TRY(failpoint("migration.run", "after"));
+    TRY(runner_.forget(run.name, ctx));
     if (ended.exit_code != 0) {
         return fail(Code::failed,
                     "the migration failed: " + render_exit(ended) + "\n" + log_tail(run.log, 12),

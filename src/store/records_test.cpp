@@ -158,6 +158,20 @@ TEST_F(RecordsTest, ABackupIsACompleteDatabase) {
     EXPECT_TRUE((*copy)->integrity_check(folder / "copy.db"));
 }
 
+TEST_F(RecordsTest, WholeRecordsPassTheIntegrityCheck) {
+    ASSERT_TRUE(records->write(sql::Durability::full, [&](Writer& writer) -> Status {
+        TRY(writer.put_life(life("01A", "DEMO-1")));
+        for (int i = 0; i < 50; ++i) {
+            TRY(writer.add_owned({"01A", i, "process", "host", "st-x-" + std::to_string(i)}));
+            TRY(writer.take_slot({"port", "host", 5100 + i, "01A", "web"}));
+        }
+        TRY(writer.set_meta("key", "value"));
+        return writer.add_use("01A", {"", 0, "dep-tree", "host", "st-x-tree"});
+    }));
+    const auto checked = records->integrity_check(folder / "seatrial.db");
+    EXPECT_TRUE(checked) << checked.error().message;
+}
+
 TEST_F(RecordsTest, CountsOnlySyncedCommits) {
     const auto before = records->synced_commits();
     ASSERT_TRUE(put(life("01A", "DEMO-1")));

@@ -32,12 +32,14 @@ CREATE UNIQUE INDEX life_subject ON life (app, key, env) WHERE wanted = 1;
 CREATE INDEX life_expiry ON life (expires_at) WHERE wanted = 1 AND pinned = 0;
 CREATE INDEX life_unfinished ON life (id) WHERE state <> 'removed';
 
+-- Columns of the key first: integrity_check of SQLite 3.40 reads the wrong column of a WITHOUT
+-- ROWID table otherwise and reports NULLs that are not there.
 CREATE TABLE owned (
-    life TEXT NOT NULL,
-    position INTEGER NOT NULL,
     type TEXT NOT NULL,
     place TEXT NOT NULL,
     name TEXT NOT NULL,
+    life TEXT NOT NULL,
+    position INTEGER NOT NULL,
     PRIMARY KEY (type, place, name)
 ) WITHOUT ROWID;
 CREATE INDEX owned_life ON owned (life, position);

@@ -131,7 +131,7 @@ demo_look() {
     curl -fsS --max-time 10 -- "${api%/}/products" | "$python" -c '
 import json, sys
 for row in json.load(sys.stdin):
-    print(f"    {row[\"picture\"]}  {row[\"name\"]}: {row[\"description\"]}")' || return
+    print("   ", row["picture"], row["name"] + ":", row["description"])' || return
     local bin="SEATRIAL_DATA=$demo/data $root/build/release/bin/seatrial"
     cat <<TEXT
 

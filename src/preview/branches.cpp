@@ -1,0 +1,177 @@
+#include "preview/branches.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+
+#include "git/mirror.h"
+#include "log/log.h"
+#include "preview/facts.h"
+
+namespace seatrial::preview {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds settle{300};    // git changes several files for one operation
+constexpr milliseconds poll_interval{15 * 60'000};
+constexpr milliseconds patience{2 * 60'000};
+
+std::string source_of(const Spec& spec) {
+    return spec.repository.empty() ? spec.remote : spec.repository;
+}
+
+}    // namespace
+
+BranchWatch::BranchWatch(Parts parts, Manager& manager)
+    : parts_(std::move(parts)),
+      manager_(manager),
+      inotify_(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)),
+      stop_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+
+BranchWatch::~BranchWatch() {
+    stopping_.cancel();
+    if (thread_.joinable()) {
+        const std::uint64_t one = 1;
+        [[maybe_unused]] const auto written = ::write(stop_.get(), &one, sizeof one);
+        thread_.join();
+    }
+}
+
+void BranchWatch::refresh() {
+    const auto lives = parts_.records.lives({});
+    if (!lives || stopping_.context().cancelled()) {
+        return;
+    }
+    std::set<std::string> sources;
+    for (const auto& life : *lives) {
+        const auto spec = parse_spec(life.spec);
+        if (life.wanted && spec && !spec->branch.empty()) {
+            watch(*spec);
+            sources.insert(source_of(*spec));
+        }
+    }
+    if (sources.empty()) {
+        parts_.timers.clear("branches");
+        return;
+    }
+    parts_.timers.set("branches", poll_interval, [this, sources] {
+        for (const auto& source : sources) {
+            parts_.subjects.submit({[this, source] { check_source(source); }, "", "b:" + source});
+        }
+        refresh();
+    });
+}
+
+// The folders in which a change of the branch or of packed-refs shows. One that cannot be read
+// (a home that the daemon may not enter) is asked by the timer, in vain: the TTL remains.
+void BranchWatch::watch(const Spec& spec) {
+    if (spec.repository.empty() || !inotify_) {
+        return;
+    }
+    const std::filesystem::path common = spec.repository;
+    std::vector<std::filesystem::path> folders = {common, common / "refs/heads",
+                                                  (common / spec.branch).parent_path()};
+    const std::lock_guard lock(mutex_);
+    for (const auto& folder : folders) {
+        const int watch = ::inotify_add_watch(
+            inotify_.get(), folder.c_str(),
+            IN_CREATE | IN_DELETE | IN_MOVED_TO | IN_MOVED_FROM | IN_CLOSE_WRITE | IN_ONLYDIR);
+        if (watch < 0) {
+            log::debug("a repository cannot be watched", {{"folder", folder.string()}});
+            continue;
+        }
+        watches_[watch] = spec.repository;
+    }
+    if (!thread_.joinable() && !watches_.empty()) {
+        thread_ = std::thread([this] { work(); });
+    }
+}
+
+void BranchWatch::work() {
+    while (true) {
+        std::array<pollfd, 2> fds = {{{inotify_.get(), POLLIN, 0}, {stop_.get(), POLLIN, 0}}};
+        if (::poll(fds.data(), fds.size(), -1) < 0 && errno != EINTR) {
+            return;
+        }
+        if (fds[1].revents != 0) {
+            return;
+        }
+        alignas(inotify_event) std::array<char, 8192> buffer{};
+        const ssize_t n = ::read(inotify_.get(), buffer.data(), buffer.size());
+        std::set<std::string> changed;
+        {
+            const std::lock_guard lock(mutex_);
+            for (ssize_t at = 0; at < n;) {
+                inotify_event event{};
+                std::copy_n(buffer.data() + at, sizeof event, reinterpret_cast<char*>(&event));
+                const std::string_view name =
+                    event.len > 0 ? std::string_view(buffer.data() + at + sizeof event) : "";
+                at += static_cast<ssize_t>(sizeof event + event.len);
+                // Locks, the index and HEAD of somebody at work say nothing about branches.
+                const auto found = watches_.find(event.wd);
+                if (found != watches_.end() && !name.ends_with(".lock") && name != "index" &&
+                    name != "HEAD" && name != "ORIG_HEAD" && name != "COMMIT_EDITMSG") {
+                    changed.insert(found->second);
+                }
+            }
+        }
+        for (const auto& source : changed) {
+            parts_.timers.set("branches:" + source, settle, [this, source] {
+                parts_.subjects.submit(
+                    {[this, source] { check_source(source); }, "", "b:" + source});
+            });
+        }
+    }
+}
+
+void BranchWatch::check_source(const std::string& source) {
+    const auto lives = parts_.records.lives({});
+    if (!lives) {
+        return;
+    }
+    const Context ctx = stopping_.context().with_timeout(patience);
+    for (const auto& life : *lives) {
+        const auto spec = parse_spec(life.spec);
+        if (life.wanted && spec && !spec->branch.empty() && source_of(*spec) == source) {
+            check_life(life, *spec, ctx);
+        }
+    }
+}
+
+void BranchWatch::check_life(const store::Life& life, const Spec& spec, const Context& ctx) {
+    const std::string source = source_of(spec);
+    const git::Mirror mirror = mirror_of(parts_, spec);
+    const auto end = [&](const char* reason) {
+        log::info("a branch has ended", {{"life", life.id}, {"reason", reason}});
+        if (const auto stopped = manager_.stop(life, "branches", reason); !stopped) {
+            log::warn("a preview could not be ended", stopped.error(), {{"life", life.id}});
+        }
+    };
+    const auto tip = mirror.fetch(source, spec.branch, ctx);
+    if (!tip) {
+        // not_found is an answer: the repository was read and has no such branch.
+        if (tip.error().code == Code::not_found) {
+            return end("branch deleted");
+        }
+        log::debug("a branch could not be asked for", {{"life", life.id}});
+        return;
+    }
+    if (spec.base_branch.empty() || spec.base_branch == spec.branch) {
+        return;
+    }
+    const auto base = mirror.fetch(source, spec.base_branch, ctx);
+    if (!base) {
+        return;
+    }
+    const auto merged = mirror.is_merged(*tip, *base, ctx);
+    if (merged && *merged) {
+        end("merged");
+    }
+}
+
+}    // namespace seatrial::preview

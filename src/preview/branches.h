@@ -1,0 +1,45 @@
+// Ends previews whose branch is gone or merged. Local repositories are watched (inotify on their
+// refs), remotes are asked every quarter of an hour and when an expiry warning is due. Only
+// positive evidence ends a preview: an error, an empty or a partial answer means unknown.
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+
+#include "preview/manager.h"
+
+namespace seatrial::preview {
+
+// Thread: any. One thread of its own, asleep until a watched folder changes.
+class BranchWatch {
+public:
+    BranchWatch(Parts parts, Manager& manager);
+    ~BranchWatch();
+    BranchWatch(const BranchWatch&) = delete;
+    BranchWatch& operator=(const BranchWatch&) = delete;
+    // Looks at all previews that are wanted: watches what is new, asks what cannot be watched.
+    void refresh();
+    // Ends checks at work; later ones do nothing.
+    void cancel() { stopping_.cancel(); }
+
+private:
+    void work();
+    void watch(const Spec& spec);
+    void check_source(const std::string& source);
+    void check_life(const store::Life& life, const Spec& spec, const Context& ctx);
+
+    Parts parts_;
+    Manager& manager_;
+    CancelSource stopping_;
+    Fd inotify_;
+    Fd stop_;
+    std::mutex mutex_;
+    std::map<int, std::string> watches_;    // inotify watch → source
+    std::set<std::string> folders_;
+    std::thread thread_;
+};
+
+}    // namespace seatrial::preview
