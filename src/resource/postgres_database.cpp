@@ -115,8 +115,15 @@ Status PostgresDatabase::furnish(sql::Postgres& db, const plan::Ref& ref,
                                  const nlohmann::json& spec, const Context& ctx) {
     TRY(db.execute("REVOKE ALL ON DATABASE " + db.quote_identifier(ref.name) + " FROM PUBLIC",
                    ctx));
-    TRY_ASSIGN(auto inside, servers_.open(ref.place, ctx, ref.name));
-    return give_objects_to(inside, spec.value("owner", ""), ctx);
+    {
+        TRY_ASSIGN(auto inside, servers_.open(ref.place, ctx, ref.name));
+        TRY(give_objects_to(inside, spec.value("owner", ""), ctx));
+    }
+    const std::string from = spec.value("template", "");
+    if (from.empty()) {
+        return {};
+    }
+    return copy_settings(servers_, ref.place, db, from, ref.name, ctx);
 }
 
 Result<plan::Removal> PostgresDatabase::destroy(const plan::Ref& ref, const Context& ctx) {

@@ -5,7 +5,7 @@
 
 #include <thread>
 
-#include "resource/postgres_fixture_test.h"
+#include "resource/postgres_fixture.h"
 #include "resource/postgres_mark.h"
 
 namespace seatrial::resource {
@@ -69,6 +69,16 @@ TEST_F(PostgresDatabaseTest, TheSameAfterADump) {
 
 class PostgresSuperuserTest : public PostgresAsSuperuser {};
 
+TEST_F(PostgresSuperuserTest, TheAppsOwnSettingsComeAlongToo) {
+    server_.execute("ALTER DATABASE " + source_ + " SET app.mode = 'a''b=c'");
+    create_all();
+    auto app = connect_as_app();
+    ASSERT_TRUE(app) << render_error(app.error());
+    const auto rows = app->query("SELECT current_setting('app.mode')", {}, soon());
+    ASSERT_TRUE(rows) << render_error(rows.error());
+    EXPECT_EQ((*rows)[0][0], "a'b=c");
+}
+
 TEST_F(PostgresSuperuserTest, TheAppMayChangeWhatTheFirstSuperuserMade) {
     server_.execute("CREATE ROLE developer; ALTER TABLE shop.sale OWNER TO developer", source_);
     create_all();
@@ -90,6 +100,21 @@ TEST_F(PostgresDatabaseTest, EmptyWithoutATemplate) {
     ASSERT_TRUE(app) << render_error(app.error());
     EXPECT_TRUE(app->execute("CREATE TABLE t (v int)", soon()));
     EXPECT_EQ(databases_.observe(database_ref(), soon())->spec_hash, plan::spec_hash(spec));
+}
+
+TEST_F(PostgresDatabaseTest, SettingsOfTheSourceComeAlong) {
+    server_.execute("ALTER DATABASE " + source_ + " SET search_path = shop, \"odd, name\", public");
+    server_.execute("ALTER DATABASE " + source_ + " SET timezone = 'Europe/Vienna'");
+    server_.execute("ALTER DATABASE " + source_ + " SET log_statement = 'none'");    // superuser's
+    create_all();
+    auto app = connect_as_app();
+    ASSERT_TRUE(app) << render_error(app.error());
+    const auto rows = app->query(
+        "SELECT current_setting('search_path'),"
+        " current_setting('timezone')",
+        {}, soon());
+    ASSERT_TRUE(rows) << render_error(rows.error());
+    EXPECT_EQ((*rows)[0], (sql::PgRow{"shop, \"odd, name\", public", "Europe/Vienna"}));
 }
 
 TEST_F(PostgresDatabaseTest, NobodyElseComesIn) {

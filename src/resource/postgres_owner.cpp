@@ -134,4 +134,32 @@ Status drop_stored_passwords(sql::Postgres& db, const Context& ctx) {
     return {};
 }
 
+Status copy_settings(const PostgresServers& servers, const std::string& place, sql::Postgres& db,
+                     const std::string& from, const std::string& to, const Context& ctx) {
+    TRY_ASSIGN(const auto rows,
+               db.query("SELECT split_part(line, '=', 1), substr(line, strpos(line, '=') + 1)"
+                        " FROM pg_db_role_setting s, unnest(s.setconfig) AS line"
+                        " WHERE s.setrole = 0 AND s.setdatabase ="
+                        " (SELECT oid FROM pg_database WHERE datname = $1)",
+                        {from}, ctx));
+    if (rows.empty()) {
+        return {};
+    }
+    // The value is set in a session of its own and taken from there: lists need no quoting of ours.
+    TRY_ASSIGN(auto session, servers.open(place, ctx));
+    for (const sql::PgRow& row : rows) {
+        const auto set = session.query("SELECT set_config($1, $2, false)", {row[0], row[1]}, ctx);
+        Status copied = set ? Status() : Status(tl::unexpected(set.error()));
+        if (copied) {
+            copied = session.execute("ALTER DATABASE " + db.quote_identifier(to) + " SET " +
+                                         db.quote_identifier(row[0].value_or("")) + " FROM CURRENT",
+                                     ctx);
+        }
+        if (!copied && copied.error().code != Code::refused) {
+            return wrap(copied.error(), "copy the setting " + printable(row[0].value_or("")));
+        }
+    }
+    return {};
+}
+
 }    // namespace seatrial::resource

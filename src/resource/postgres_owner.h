@@ -1,10 +1,10 @@
-// What a copied database still has of the one it was copied from: the owners of its objects and
-// stored passwords of other servers.
+// What a copied database still has of the one it was copied from (the owners of its objects, stored
+// passwords of other servers) and what it lacks (settings).
 #pragma once
 
 #include <string>
 
-#include "sql/postgres.h"
+#include "resource/postgres_server.h"
 
 namespace seatrial::resource {
 
@@ -19,5 +19,11 @@ Result<std::string> objects_out_of_reach(sql::Postgres& db, const Context& ctx);
 
 // Drops user mappings: they hold passwords of foreign servers.
 Status drop_stored_passwords(sql::Postgres& db, const Context& ctx);
+
+// Copies ALTER DATABASE ... SET (search_path, time zone) from one database to another: the server
+// does not when it clones. What the admin may not set (superuser's settings; before 16 an
+// extension's or the app's own) is left out.
+Status copy_settings(const PostgresServers& servers, const std::string& place, sql::Postgres& db,
+                     const std::string& from, const std::string& to, const Context& ctx);
 
 }    // namespace seatrial::resource

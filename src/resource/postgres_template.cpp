@@ -167,7 +167,6 @@ Status PostgresTemplate::copy(sql::Postgres& db, const plan::Ref& ref, const std
 
 Status PostgresTemplate::dump(sql::Postgres& db, const plan::Ref& ref, const std::string& source,
                               const Context& ctx) {
-    TRY(db.query("SELECT 1", {}, ctx));
     TRY_ASSIGN(const auto facts, db.query("SELECT pg_encoding_to_char(encoding), datcollate,"
                                           " datctype FROM pg_database WHERE datname = $1",
                                           {source}, ctx));
@@ -213,6 +212,7 @@ Status PostgresTemplate::freeze(sql::Postgres& db, const plan::Ref& ref, const n
         TRY_ASSIGN(auto inside, servers_.open(ref.place, ctx, ref.name));
         TRY(drop_stored_passwords(inside, ctx));
     }
+    TRY(copy_settings(servers_, ref.place, db, spec.value("source", ""), ref.name, ctx));
     TRY(failpoint("pg-template.create", "cleaned"));
     const Mark mark{servers_.instance(), plan::spec_hash(spec), "", ""};
     TRY(db.execute("ALTER DATABASE " + quoted + " IS_TEMPLATE true ALLOW_CONNECTIONS false;" +

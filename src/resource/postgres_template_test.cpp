@@ -2,7 +2,7 @@
 
 #include <thread>
 
-#include "resource/postgres_fixture_test.h"
+#include "resource/postgres_fixture.h"
 
 namespace seatrial::resource {
 namespace {

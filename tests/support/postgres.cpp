@@ -138,7 +138,8 @@ fs::path private_folder() {
 fs::path data_template() {
     const fs::path binaries = server_binaries();
     const std::string version = binaries.parent_path().filename();
-    const fs::path cache = fs::path(SEATRIAL_TEST_CACHE);
+    const char* elsewhere = std::getenv("SEATRIAL_TEST_CACHE");
+    const fs::path cache = elsewhere != nullptr ? elsewhere : SEATRIAL_TEST_CACHE;
     const fs::path ready = cache / ("postgres-" + version);
     fs::create_directories(cache);
     const Fd lock(::open((cache / "lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
@@ -193,7 +194,7 @@ void configure(const fs::path& folder, int port, const std::vector<std::string>&
     std::ofstream conf(folder / "data/postgresql.conf", std::ios::app);
     conf << "\nport=" << port << "\nlisten_addresses='127.0.0.1'\nunix_socket_directories='"
          << (folder / "sock").string()
-         << "'\nfsync=off\nfull_page_writes=off\nautovacuum=off\n"
+         << "'\ndynamic_shared_memory_type=mmap\nfsync=off\nfull_page_writes=off\nautovacuum=off\n"
             "shared_buffers=16MB\nmax_connections=60\nsuperuser_reserved_connections=3\n"
             "log_statement=all\nlog_connections=on\nlog_min_messages=debug1\n";
     for (const std::string& line : settings) {
