@@ -163,7 +163,8 @@ Parsed<std::map<std::string, EnvEntry>> parse_env_file(std::string_view text,
             break;
         }
     }
-    if (!reader.valid() || reader.offset() < text.size() || text.find('\0') != text.npos) {
+    if (!reader.valid() || reader.offset() < text.size() ||
+        text.find('\0') != std::string_view::npos) {
         const auto bad = std::min(reader.offset(), text.size());
         out.faults.push_back(
             {name, 1 + static_cast<int>(std::ranges::count(text.substr(0, bad), '\n')), "",
