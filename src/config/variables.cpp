@@ -262,7 +262,7 @@ App app_from_variables(const Variables& variables, const std::string& name) {
     app.install.emplace();
     app.install->run = {fallback("PREVIEW_INSTALL_CMD"), {}};
     app.install->key = {"pnpm-lock.yaml"};
-    app.install->keep = {"node_modules*", "*/node_modules", "*/*/node_modules", "apps/*/node_modules", "packages/*/node_modules"};
+    app.install->keep = {"node_modules*", "*/node_modules", "*/*/node_modules"};
     app.migrate.emplace();
     app.migrate->run = {fallback("PREVIEW_MIGRATE_CMD"), {}};
     app.database.engine = DatabaseEngine::postgres;

@@ -39,7 +39,7 @@ TEST(Variables, NoneDescribeTheDocumentsSetUp) {
     EXPECT_EQ(app.components[1].base_port, 5200);
     EXPECT_EQ(app.install->run.text, "pnpm install --frozen-lockfile");
     EXPECT_THAT(app.install->key, ElementsAre("pnpm-lock.yaml"));
-    EXPECT_EQ(app.install->keep.front(), "node_modules");
+    EXPECT_EQ(app.install->keep.front(), "node_modules*");
     EXPECT_EQ(app.migrate->run.text, "pnpm db:migrate");
     EXPECT_EQ(app.database.engine, DatabaseEngine::postgres);
     EXPECT_EQ(app.database.source, "rtb_dev");

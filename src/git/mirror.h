@@ -38,7 +38,8 @@ public:
     // is the caller's to limit.
     Status receive_bundle(const std::filesystem::path& bundle, const std::string& commit,
                           const Context& ctx) const;
-    // git fetch of one branch of a remote URL; returns its commit. `not_found`: no such branch.
+    // git fetch of one branch of a remote URL; returns its commit. `not_found` with
+    // field "branch": the repository answered and has no such branch.
     Result<std::string> fetch(const std::string& remote, const std::string& branch,
                               const Context& ctx) const;
 

@@ -155,10 +155,11 @@ void BranchWatch::check_life(const store::Life& life, const Spec& spec, const Co
     const auto tip = mirror.fetch(source, spec.branch, ctx);
     if (!tip) {
         // not_found is an answer: the repository was read and has no such branch.
-        if (tip.error().code == Code::not_found) {
+        if (tip.error().code == Code::not_found && tip.error().field == "branch") {
             return end("branch deleted");
         }
-        log::debug("a branch could not be asked for", {{"life", life.id}});
+        log::info("a branch could not be asked for",
+                  {{"life", life.id}, {"error", render_error(tip.error())}});
         return;
     }
     if (spec.base_branch.empty() || spec.base_branch == spec.branch) {
