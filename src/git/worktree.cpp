@@ -48,22 +48,24 @@ Status write_plain(const std::filesystem::path& path, std::string_view text) {
         }
         ::fchmod(fd.get(), 0644);    // whatever our umask is, the preview's uid reads it
     }
-    if (::rename(tmp.c_str(), path.c_str()) != 0) {
-        return fail_errno("cannot write " + path.string(), errno);
+    if (::rename(tmp.c_str(), path.c_str()) == 0) {
+        return {};
     }
-    return {};
+    return errno == EISDIR ? fail(Code::conflict, path.string() + " is a folder")
+                           : fail_errno("cannot write " + path.string(), errno);
 }
 
 Status make_folder(const std::filesystem::path& path) {
-    if (::mkdir(path.c_str(), 0755) == 0) {
-        return ::chmod(path.c_str(), 0755) == 0 ? Status{}
-                                                : fail_errno("cannot open " + path.string(), errno);
-    }
     struct stat info{};
-    if (errno == EEXIST && ::lstat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) {
-        return {};
+    if (::mkdir(path.c_str(), 0755) != 0 && errno != EEXIST) {
+        return fail_errno("cannot make folder " + path.string(), errno);
     }
-    return fail(Code::conflict, path.string() + " is in the way and no folder");
+    if (::lstat(path.c_str(), &info) != 0 || !S_ISDIR(info.st_mode)) {
+        return fail(Code::conflict, path.string() + " is in the way and no folder");
+    }
+    // Whatever our umask is, and whatever an app has done to it.
+    return ::chmod(path.c_str(), 0755) == 0 ? Status{}
+                                            : fail_errno("cannot open " + path.string(), errno);
 }
 
 }    // namespace

@@ -25,6 +25,7 @@ std::filesystem::path admin_folder(const std::filesystem::path& folder);
 // Repeatable, whatever a killed one or an app left of them. Files and index stay: without its
 // index a filled tree cannot be moved (files that only the old commit had would remain), the
 // caller removes it first. Runs no process; the caller owns both folders while it runs.
+// Errors: `conflict` when a folder stands where a file belongs, or the other way round.
 Status add_worktree(const std::filesystem::path& folder, const std::filesystem::path& mirror,
                     const std::string& commit);
 // Everything that add_worktree makes is there and names this mirror.

@@ -8,7 +8,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 
+#include "base/failpoint.h"
 #include "conformance/type_conformance.h"
 #include "git/mirror.h"
 #include "git/test_repository.h"
@@ -102,6 +104,10 @@ private:
 class WorktreeSubject : public GitWorld {
 public:
     explicit WorktreeSubject(const std::string& world) : GitWorld(world) {
+        // The points under test are those of this process; the helper has its own suite.
+        failpoints_active();
+        ::unsetenv("SEATRIAL_FAILPOINTS");
+        ::unsetenv("SEATRIAL_FAILPOINT_RECORD");
         auto runner = process::Runner::open({data(), instance, ""});
         check(runner.has_value(), runner ? "" : render_error(runner.error()).c_str());
         runner_ = std::move(*runner);
