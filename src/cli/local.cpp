@@ -68,10 +68,9 @@ int run_check(const std::string& name, const Globals& globals) {
         }
         return report(error, globals);
     }
-    auto faults = config::parse_app(*text, name, true).faults;
-    for (auto& fault : config::parse_server(*text, name, true).faults) {
-        faults.push_back(std::move(fault));
-    }
+    // With a server's file, a branch must not bring keys of its own for it.
+    auto faults = globals.config.empty() ? config::check_combined(*text, name)
+                                         : config::parse_app(*text, name, false).faults;
     if (!globals.config.empty()) {
         const auto server = read_file(globals.config, file_limit);
         if (!server) {

@@ -81,10 +81,11 @@ Status find_tree_env(Spec& spec, const config::App& app, const Parts& parts, con
         auto text = mirror_of(parts, spec).read_blob(spec.commit, file, ctx);
         if (!text) {
             if (text.error().code == Code::not_found) {
-                return fail(Code::invalid,
-                            "env file " + printable(file) + " is not in commit " +
-                                spec.commit.substr(0, 12),
-                            "commit it, or name it in the server's env_files instead");
+                return fail(
+                    Code::invalid,
+                    "env file " + printable(file) + " is not in commit " +
+                        spec.commit.substr(0, 12),
+                    "commit it, or name it under secret_files in the server's file instead");
             }
             return tl::unexpected(std::move(text).error());
         }

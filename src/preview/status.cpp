@@ -46,4 +46,24 @@ store::Event change_state(store::Life& life, const std::string& to, const std::s
     return make_event(life, actor, "state", data);
 }
 
+bool worlds_fault(const Error& error) {
+    return error.code == Code::unavailable;
+}
+
+std::vector<plan::Ref> refs_of(const std::vector<store::Owned>& rows) {
+    std::vector<plan::Ref> refs;
+    for (const auto& row : rows) {
+        refs.push_back({row.type, row.place, row.name});
+    }
+    return refs;
+}
+
+std::int64_t unix_millis(WallTime time) {
+    return time.time_since_epoch().count();
+}
+
+WallTime time_of(const json& unix_millis) {
+    return WallTime(std::chrono::milliseconds(unix_millis.get<std::int64_t>()));
+}
+
 }    // namespace seatrial::preview

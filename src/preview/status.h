@@ -14,6 +14,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
+#include "plan/resource.h"
 #include "store/records.h"
 
 namespace seatrial::preview {
@@ -29,5 +30,13 @@ store::Event make_event(const store::Life& life, const std::string& actor, const
 // Changes the state in `life` and returns the event that says so.
 store::Event change_state(store::Life& life, const std::string& to, const std::string& actor,
                           const std::string& reason);
+
+inline constexpr const char* reconciler_actor = "reconciler";
+
+// The world's fault is retried; everything else ends the generation.
+bool worlds_fault(const Error& error);
+std::vector<plan::Ref> refs_of(const std::vector<store::Owned>& rows);
+std::int64_t unix_millis(WallTime time);
+WallTime time_of(const nlohmann::json& unix_millis);
 
 }    // namespace seatrial::preview

@@ -1,0 +1,60 @@
+// What the records hold, as plain values.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/clock.h"
+
+namespace seatrial::store {
+
+inline constexpr int schema_version = 1;
+
+// One existence of a preview (later: of a deployment), from first wanted to receipt.
+struct Life {
+    std::string id;    // ULID
+    std::string kind = "preview";
+    std::string app, key, env;           // the subject
+    std::string state;                   // P5
+    bool wanted = true;                  // false: shall be absent
+    std::int64_t generation = 0;         // of what is wanted
+    std::int64_t done_generation = 0;    // last generation whose plan ended, well or not
+    std::string spec;                    // JSON snapshot of what is wanted
+    std::string status;                  // JSON: urls, failure, isolation, restarts, receipt, ...
+    WallTime created_at{}, changed_at{};
+    std::optional<WallTime> expires_at;
+    bool pinned = false, warned = false;
+};
+
+// A resource in the world that a life owns (life "" = shared by many).
+struct Owned {
+    std::string life;
+    std::int64_t order = 0;
+    std::string type, place, name;
+};
+
+struct Event {
+    std::int64_t seq = 0;    // given by the store
+    WallTime at{};
+    std::string life;
+    std::int64_t generation = 0;
+    std::string actor;    // "uid:1000", "timer", "reconciler"
+    std::string kind;     // "state", "step", "ttl", "operation", ...
+    std::string data;     // JSON object
+};
+
+struct Slot {
+    std::string kind;    // "port", "uid"
+    std::string place;
+    std::int64_t number = 0;
+    std::string life;
+    std::string role;    // component of a port
+};
+
+struct LifeFilter {
+    std::string app, key, env;    // "" = any
+    bool removed = false;         // include those whose removal is complete
+};
+
+}    // namespace seatrial::store

@@ -1,0 +1,124 @@
+#include "store/writer.h"
+
+#include "store/select.h"
+
+namespace seatrial::store {
+
+Status Writer::put_life(const Life& life) {
+    const sql::Value expires =
+        life.expires_at ? sql::Value(millis(*life.expires_at)) : sql::Value();
+    return db_.run(
+        "INSERT INTO life (" + std::string(life_columns) +
+            ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET "
+            "state = excluded.state, wanted = excluded.wanted, generation = excluded.generation, "
+            "done_generation = excluded.done_generation, spec = excluded.spec, "
+            "status = excluded.status, changed_at = excluded.changed_at, "
+            "expires_at = excluded.expires_at, pinned = excluded.pinned, warned = excluded.warned",
+        {life.id, life.kind, life.app, life.key, life.env, life.state, life.wanted, life.generation,
+         life.done_generation, life.spec, life.status, millis(life.created_at),
+         millis(life.changed_at), expires, life.pinned, life.warned});
+}
+
+Status Writer::add_event(Event event) {
+    TRY(db_.run(
+        "INSERT INTO event (at, life, generation, actor, kind, data) VALUES (?,?,?,?,?,?)",
+        {millis(event.at), event.life, event.generation, event.actor, event.kind, event.data}));
+    event.seq = db_.last_id();
+    events_.push_back(std::move(event));
+    return {};
+}
+
+Status Writer::add_owned(const Owned& owned, bool* fresh) {
+    TRY(
+        db_.run("INSERT INTO owned (life, position, type, place, name) VALUES (?,?,?,?,?) "
+                "ON CONFLICT (type, place, name) DO NOTHING",
+                {owned.life, owned.order, owned.type, owned.place, owned.name}));
+    if (fresh != nullptr) {
+        *fresh = db_.changes() > 0;
+    }
+    return {};
+}
+
+Status Writer::remove_owned(const std::string& type, const std::string& place,
+                            const std::string& name) {
+    return db_.run("DELETE FROM owned WHERE type = ? AND place = ? AND name = ?",
+                   {type, place, name});
+}
+
+Status Writer::add_use(const std::string& life, const Owned& shared) {
+    return db_.run(
+        "INSERT INTO uses (life, type, place, name) VALUES (?,?,?,?) ON CONFLICT DO NOTHING",
+        {life, shared.type, shared.place, shared.name});
+}
+
+Status Writer::remove_uses(const std::string& life) {
+    return db_.run("DELETE FROM uses WHERE life = ?", {life});
+}
+
+Result<bool> Writer::take_slot(const Slot& slot) {
+    TRY(
+        db_.run("INSERT INTO slot (kind, place, number, life, role) VALUES (?,?,?,?,?) "
+                "ON CONFLICT (kind, place, number) DO NOTHING",
+                {slot.kind, slot.place, slot.number, slot.life, slot.role}));
+    return db_.changes() > 0;
+}
+
+Status Writer::free_slots(const std::string& life) {
+    return db_.run("DELETE FROM slot WHERE life = ?", {life});
+}
+
+Status Writer::free_ports(const std::string& life) {
+    return db_.run("DELETE FROM slot WHERE life = ? AND kind = 'port'", {life});
+}
+
+Status Writer::set_meta(const std::string& key, const std::string& value) {
+    return db_.run(
+        "INSERT INTO meta (key, value) VALUES (?,?) ON CONFLICT (key) DO UPDATE SET "
+        "value = excluded.value",
+        {key, value});
+}
+
+Result<std::optional<Life>> Writer::live(const std::string& app, const std::string& key,
+                                         const std::string& env) {
+    return select_life(db_, "wanted = 1 AND app = ? AND key = ? AND env = ?", {app, key, env});
+}
+
+Result<std::optional<Life>> Writer::life(const std::string& id) {
+    return select_life(db_, "id = ?", {id});
+}
+
+Result<std::vector<Life>> Writer::wanted_in(const std::string& env) {
+    return select_lives(db_, "wanted = 1 AND env = ? ORDER BY id", {env});
+}
+
+Result<std::int64_t> Writer::count_owned(const std::string& life) {
+    return select_number(db_, "SELECT count(*) FROM owned WHERE life = ?", {life});
+}
+
+Result<std::optional<std::int64_t>> Writer::slot_of_role(const std::string& kind,
+                                                         const std::string& place,
+                                                         const std::string& role) {
+    TRY_ASSIGN(const auto rows,
+               select_slots(db_, "kind = ? AND place = ? AND role = ?", {kind, place, role}));
+    return rows.empty() ? std::optional<std::int64_t>() : rows.front().number;
+}
+
+Status Writer::free_slot(const std::string& kind, const std::string& place, std::int64_t number) {
+    return db_.run("DELETE FROM slot WHERE kind = ? AND place = ? AND number = ?",
+                   {kind, place, number});
+}
+
+Result<std::int64_t> Writer::last_event() {
+    return select_number(db_, "SELECT coalesce(max(seq), 0) FROM event", {});
+}
+
+Status Writer::forget_before(WallTime events_before, WallTime removed_before) {
+    TRY(
+        db_.run("DELETE FROM event WHERE at < ? AND (life = '' OR life NOT IN (SELECT id FROM "
+                "life WHERE state <> 'removed'))",
+                {millis(events_before)}));
+    return db_.run("DELETE FROM life WHERE state = 'removed' AND changed_at < ?",
+                   {millis(removed_before)});
+}
+
+}    // namespace seatrial::store

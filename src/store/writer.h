@@ -1,0 +1,44 @@
+// One transaction on the records.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "sql/sqlite.h"
+#include "store/values.h"
+
+namespace seatrial::store {
+
+// What may be done inside one transaction. Valid only during the callback.
+class Writer {
+public:
+    explicit Writer(sql::Sqlite& db, std::vector<Event>& events) : db_(db), events_(events) {}
+    Status put_life(const Life& life);    // insert or update by id
+    Status add_event(Event event);
+    Status add_owned(const Owned& owned,
+                     bool* fresh = nullptr);    // repeatable; fresh: was not there
+    Status remove_owned(const std::string& type, const std::string& place, const std::string& name);
+    Status add_use(const std::string& life, const Owned& shared);    // a life uses a shared ref
+    Status remove_uses(const std::string& life);
+    Result<bool> take_slot(const Slot& slot);    // false: taken
+    Status free_slots(const std::string& life);
+    Status free_ports(const std::string& life);
+    Status set_meta(const std::string& key, const std::string& value);
+    Result<std::optional<Life>> live(const std::string& app, const std::string& key,
+                                     const std::string& env);    // wanted and not removed
+    Result<std::optional<Life>> life(const std::string& id);
+    Result<std::vector<Life>> wanted_in(const std::string& env);
+    Result<std::int64_t> count_owned(const std::string& life);
+    Result<std::optional<std::int64_t>> slot_of_role(const std::string& kind,
+                                                     const std::string& place,
+                                                     const std::string& role);
+    Status free_slot(const std::string& kind, const std::string& place, std::int64_t number);
+    Result<std::int64_t> last_event();
+    Status forget_before(WallTime events_before, WallTime removed_before);
+
+private:
+    sql::Sqlite& db_;
+    std::vector<Event>& events_;
+};
+
+}    // namespace seatrial::store
