@@ -136,6 +136,10 @@ Status DependencyMount::create(const plan::Ref& ref, const json& spec,
     } catch (const json::exception& error) {
         return fail(Code::internal, std::string("a dep-mount spec is not whole: ") + error.what());
     }
+    TRY_ASSIGN(const auto seen, observe(ref, ctx));
+    if (seen.presence == plan::Presence::ready && seen.spec_hash == plan::spec_hash(spec)) {
+        return {};    // what the preview wrote stays
+    }
     TRY_ASSIGN(const auto seal, read_seal(data_ / "trees" / record.tree));
     if (!seal) {
         return fail(Code::unavailable, "the dependency tree " + record.tree + " is not there");
@@ -148,12 +152,8 @@ Status DependencyMount::create(const plan::Ref& ref, const json& spec,
     TRY(failpoint("dep-mount.record.after"));
     TRY(make_targets(record, uid_slot, ctx));
     if (record.overlay) {
-        auto mounted = mount_all(record, uid_slot, ctx);
-        if (!mounted && mounted.error().code != Code::unavailable) {
-            return mounted;
-        }
-        if (!mounted) {
-            // This kernel or file system has no overlays: copies do as well.
+        TRY_ASSIGN(const bool mounted, mount_all(record, uid_slot, ctx));
+        if (!mounted) {    // copies do as well
             plan::Removal ignored;
             TRY(undo(record, ignored, ctx));
             record.overlay = false;
@@ -217,7 +217,9 @@ Status DependencyMount::make_targets(const MountRecord& record, int uid_slot, co
     return argv.size() == 3 ? Status{} : run_as(record, uid_slot, std::move(argv), ctx);
 }
 
-Status DependencyMount::mount_all(const MountRecord& record, int uid_slot, const Context& ctx) {
+// False: this kernel or file system has no overlays.
+Result<bool> DependencyMount::mount_all(const MountRecord& record, int uid_slot,
+                                        const Context& ctx) {
     for (std::size_t i = 0; i < record.paths.size(); ++i) {
         const auto upper = record.layer(i, "upper");
         const auto work = record.layer(i, "work");
@@ -233,17 +235,22 @@ Status DependencyMount::mount_all(const MountRecord& record, int uid_slot, const
         if (!mounted && mounted.error().code == Code::refused) {
             return fail(Code::failed, mounted.error().message, in_the_way);
         }
+        if (!mounted && mounted.error().code == Code::unavailable) {
+            return false;
+        }
         TRY(mounted);
         TRY(failpoint("dep-mount.mount.after"));
     }
-    return {};
+    return true;
 }
 
 Status DependencyMount::copy_all(const MountRecord& record, int uid_slot,
                                  const plan::Progress& progress, const Context& ctx) {
     TRY(make_targets(record, uid_slot, ctx));
     for (std::size_t i = 0; i < record.paths.size(); ++i) {
-        progress("copying " + record.paths[i]);
+        if (progress) {
+            progress("copying " + record.paths[i]);
+        }
         TRY(make_dirs(record.layer(i, "copy").parent_path(), 0755));
         TRY(failpoint("dep-mount.copy.before"));
         TRY(copy_tree(data_ / "trees" / record.tree / std::to_string(i), record.layer(i, "copy"),
@@ -330,6 +337,7 @@ Status DependencyMount::undo(const MountRecord& record, plan::Removal& removal,
 }
 
 Result<plan::Removal> DependencyMount::destroy(const plan::Ref& ref, const Context& ctx) {
+    TRY(ctx.ok());
     TRY(check_name(ref.name));
     plan::Removal removal;
     const auto record = read_mount_record(data_, ref.name);

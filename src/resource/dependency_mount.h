@@ -44,7 +44,7 @@ private:
     Status make_targets(const MountRecord& record, int uid_slot, const Context& ctx);
     Status run_as(const MountRecord& record, int uid_slot, std::vector<std::string> argv,
                   const Context& ctx);
-    Status mount_all(const MountRecord& record, int uid_slot, const Context& ctx);
+    Result<bool> mount_all(const MountRecord& record, int uid_slot, const Context& ctx);
     Status copy_all(const MountRecord& record, int uid_slot, const plan::Progress& progress,
                     const Context& ctx);
     Status place_copy(const MountRecord& record, std::size_t index, int uid_slot,

@@ -248,25 +248,11 @@ Status DependencyTree::check_out(const Job& job, const Context& ctx) {
     return failpoint("dep-tree.checkout.after");
 }
 
-// The home that all installs of an app share (their package caches live there), made so that its
-// owner can reach it and we can see that it is there.
-Status DependencyTree::prepare_home(const Job& job, const Context& ctx) {
-    const std::filesystem::path home = job.run.value("home", std::string());
-    struct stat info{};
-    const bool there = ::stat(home.c_str(), &info) == 0;
-    if (job.uid_slot < 0 || home.empty() ||
-        (there && info.st_uid == runner_.uid_of(job.uid_slot))) {
-        return {};
-    }
-    TRY(ensure_folder(home.parent_path(), 0711));
-    TRY(ensure_folder(home, 0711));
-    TRY(make_dirs(home / "tmp", 0700));
-    return runner_.own(home, job.uid_slot, ctx);
-}
-
 Status DependencyTree::install(const Job& job, const Context& ctx) {
-    TRY(prepare_home(job, ctx));
     process::RunSpec run;
+    if (const std::filesystem::path home = job.run.value("home", ""); job.uid_slot >= 0) {
+        TRY(ensure_folder(home.parent_path(), 0711));    // its owner must reach it
+    }
     try {
         TRY_ASSIGN(run, make_run_spec(run_name(job.name, steps[1]), process::Profile::tool, job.run,
                                       runner_, database_url_, ctx));
@@ -305,7 +291,9 @@ Result<process::RunState> DependencyTree::run_telling(const process::RunSpec& ru
         const auto line = log_tail(run.log, 1);
         if (line != told && !line.empty()) {
             told = line;
-            (*job.progress)(line);
+            if (*job.progress) {
+                (*job.progress)(line);
+            }
         }
         if (ended.error().code != Code::timed_out || ctx.expired()) {
             started = tl::unexpected(ended.error());
@@ -344,6 +332,7 @@ Status DependencyTree::seal(const Job& job, const Context& ctx) {
 }
 
 Result<plan::Removal> DependencyTree::destroy(const plan::Ref& ref, const Context& ctx) {
+    TRY(ctx.ok());
     if (!is_our_name(instance_, ref.name)) {
         return fail(Code::invalid, "'" + printable(ref.name) + "' is not a name of ours");
     }

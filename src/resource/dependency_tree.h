@@ -48,7 +48,6 @@ private:
     Status clear(const std::string& name, const Context& ctx);
     Status make(const Job& job, const Context& ctx);
     Status check_out(const Job& job, const Context& ctx);
-    Status prepare_home(const Job& job, const Context& ctx);
     Status install(const Job& job, const Context& ctx);
     Result<process::RunState> run_telling(const process::RunSpec& run, const Job& job,
                                           const Context& ctx);
