@@ -227,7 +227,8 @@ Result<std::string> Mirror::fetch(const std::string& remote, const std::string& 
     // it does not inherit configuration by environment, only the name of a file.
     const auto trust = folder_ / "seatrial-fetch.gitconfig";
     if (!std::filesystem::exists(trust)) {
-        TRY(write_file_atomic(trust, "[safe]\n\tdirectory = *\n"));
+        // That git itself may talk to nobody, whatever the repository's configuration says.
+        TRY(write_file_atomic(trust, "[safe]\n\tdirectory = *\n[protocol]\n\tallow = never\n"));
     }
     fetch.env.push_back("GIT_CONFIG_GLOBAL=" + trust.string());
     fetch.env.push_back("GIT_DIR=" + folder_.string());

@@ -295,6 +295,33 @@ TEST_F(MirrorTest, FetchesOneBranch) {
     EXPECT_EQ(failed, 0);
 }
 
+// A developer's repository on this machine; what its configuration names is never run by us.
+TEST_F(MirrorTest, FetchesFromARepositoryOfSomebodyElse) {
+    const std::string tip = repo.commit_file("a", "1");
+    const std::string mark = (folder / "ran").string();
+    test::write(folder / "evil", "#!/bin/sh\ntouch " + mark + "\nexec \"$@\"\n");
+    std::filesystem::permissions(folder / "evil", std::filesystem::perms(0755));
+    for (const char* key : {"uploadpack.packObjectsHook", "core.fsmonitor", "core.sshCommand",
+                            "core.alternateRefsCommand", "remote.origin.uploadpack"}) {
+        repo.git({"config", key, (folder / "evil").string()});
+    }
+    if (::geteuid() == 0) {
+        ASSERT_EQ(::chown(repo.path().c_str(), 2000001, 2000001), 0);
+        ASSERT_EQ(::chown((repo / ".git").c_str(), 2000001, 2000001), 0);
+    }
+    const auto got = mirror.fetch(repo.path().string(), "main", soon());
+    ASSERT_TRUE(got) << got.error().message;
+    EXPECT_EQ(*got, tip);
+    const auto gone = mirror.fetch(repo.path().string(), "none", soon());
+    ASSERT_FALSE(gone);
+    EXPECT_EQ(gone.error().code, Code::not_found);
+    EXPECT_EQ(gone.error().field, "branch");
+    const auto no_repository = mirror.fetch((folder / "none").string(), "main", soon());
+    ASSERT_FALSE(no_repository);
+    EXPECT_NE(no_repository.error().field, "branch");
+    EXPECT_FALSE(std::filesystem::exists(mark));
+}
+
 TEST_F(MirrorTest, FetchOfADeadServerIsUnavailable) {
     const auto got = mirror.fetch("https://127.0.0.1:9/o/r.git", "main", soon());
     ASSERT_FALSE(got);
