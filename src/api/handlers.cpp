@@ -21,6 +21,50 @@ namespace {
 
 using nlohmann::json;
 
+const Shape up_shape = {
+    {"issueKey", Kind::text},      {"branchName", Kind::text},    {"baseBranch", Kind::text},
+    {"env", Kind::text},           {"commit", Kind::text},        {"repository", Kind::text},
+    {"remote", Kind::text},        {"appFile", Kind::text},       {"appText", Kind::text},
+    {"appName", Kind::text},       {"variables", Kind::object},   {"ttlMs", Kind::number},
+    {"replace", Kind::flag},       {"freshDatabase", Kind::text}, {"freshTemplate", Kind::flag},
+    {"keepFailedMs", Kind::number}};
+
+// The body of POST /previews as the manager wants it.
+Result<preview::UpRequest> up_request(const Services& services, const http::Request& request,
+                                      const json& body) {
+    preview::UpRequest up;
+    up.actor = actor_of(request);
+    up.key = body.value("issueKey", "");
+    up.branch = body.value("branchName", "");
+    up.base_branch = body.value("baseBranch", "");
+    up.env = body.value("env", "");
+    up.commit = body.value("commit", "");
+    up.repository = body.value("repository", "");
+    up.remote = body.value("remote", "");
+    up.app_file = body.value("appFile", up.app_file);
+    up.app_text = body.value("appText", "");
+    up.app_name = body.value("appName", "");
+    up.embedded = services.info.embedded;
+    // The daemon's variables count; what the caller has must not silently mean something else.
+    const json own = json::parse(services.info.variables, nullptr, false);
+    for (const auto& [name, value] : body.value("variables", json::object()).items()) {
+        if (!own.contains(name) || own[name] != value) {
+            return fail(Code::invalid, printable(name) + " differs from the running daemon's",
+                        "variables are read by the daemon: restart it with this one set, "
+                        "or unset it");
+        }
+    }
+    up.variables = own.get<config::Variables>();
+    if (body.contains("ttlMs")) {
+        up.ttl = std::chrono::milliseconds(body.at("ttlMs").get<std::int64_t>());
+    }
+    up.replace = body.value("replace", false);
+    up.fresh_database = body.value("freshDatabase", "");
+    up.fresh_template = body.value("freshTemplate", false);
+    up.keep_failed = std::chrono::milliseconds(body.value("keepFailedMs", std::int64_t{0}));
+    return up;
+}
+
 json wanted_json(const preview::Wanted& wanted) {
     return {{"life", wanted.life},
             {"generation", wanted.generation},
@@ -107,72 +151,30 @@ http::Response list_previews(Services& services, const http::Request& request,
 }
 
 http::Response post_preview(Services& services, const http::Request& request, const Context& ctx) {
-    const auto body = parse_body(request, {{"issueKey", Kind::text},
-                                           {"branchName", Kind::text},
-                                           {"baseBranch", Kind::text},
-                                           {"env", Kind::text},
-                                           {"commit", Kind::text},
-                                           {"repository", Kind::text},
-                                           {"remote", Kind::text},
-                                           {"appFile", Kind::text},
-                                           {"appText", Kind::text},
-                                           {"appName", Kind::text},
-                                           {"variables", Kind::object},
-                                           {"ttlMs", Kind::number},
-                                           {"replace", Kind::flag},
-                                           {"freshDatabase", Kind::text},
-                                           {"freshTemplate", Kind::flag},
-                                           {"keepFailedMs", Kind::number}});
+    const auto body = parse_body(request, up_shape);
     if (!body) {
         return http::problem(body.error());
     }
-    preview::UpRequest up;
-    up.actor = actor_of(request);
-    up.key = body->value("issueKey", "");
-    up.branch = body->value("branchName", "");
-    up.base_branch = body->value("baseBranch", "");
-    up.env = body->value("env", "");
-    up.commit = body->value("commit", "");
-    up.repository = body->value("repository", "");
-    up.remote = body->value("remote", "");
-    up.app_file = body->value("appFile", up.app_file);
-    up.app_text = body->value("appText", "");
-    up.app_name = body->value("appName", "");
-    up.embedded = services.info.embedded;
-    // The daemon's variables count; what the caller has must not silently mean something else.
-    const json own = json::parse(services.info.variables, nullptr, false);
-    for (const auto& [name, value] : body->value("variables", json::object()).items()) {
-        if (!own.contains(name) || own[name] != value) {
-            return http::problem(400, "invalid",
-                                 printable(name) + " differs from the running daemon's",
-                                 "variables are read by the daemon: restart it with this one set, "
-                                 "or unset it");
-        }
+    const auto up = up_request(services, request, *body);
+    if (!up) {
+        return http::problem(up.error());
     }
-    up.variables = own.get<config::Variables>();
-    if (body->contains("ttlMs")) {
-        up.ttl = std::chrono::milliseconds(body->at("ttlMs").get<std::int64_t>());
+    const auto wanted = services.manager.up(*up, ctx);
+    if (wanted) {
+        return answer(202, wanted_json(*wanted));
     }
-    up.replace = body->value("replace", false);
-    up.fresh_database = body->value("freshDatabase", "");
-    up.fresh_template = body->value("freshTemplate", false);
-    up.keep_failed = std::chrono::milliseconds(body->value("keepFailedMs", std::int64_t{0}));
-    const auto wanted = services.manager.up(up, ctx);
-    if (!wanted) {
-        if (wanted.error().field == "commit") {
-            const std::string mirror = services.manager.mirror_name(up.repository, up.remote);
-            const auto known = services.manager.known_commits(mirror, ctx);
-            if (!known) {
-                return http::problem(known.error());
-            }
-            return answer(409, {{"code", "commit_missing"},
-                                {"title", "the commit has not been sent yet"},
-                                {"mirror", mirror},
-                                {"known", *known}});
-        }
+    if (wanted.error().field != "commit") {
         return http::problem(wanted.error());
     }
-    return answer(202, wanted_json(*wanted));
+    const std::string mirror = services.manager.mirror_name(up->repository, up->remote);
+    const auto known = services.manager.known_commits(mirror, ctx);
+    if (!known) {
+        return http::problem(known.error());
+    }
+    return answer(409, {{"code", "commit_missing"},
+                        {"title", "the commit has not been sent yet"},
+                        {"mirror", mirror},
+                        {"known", *known}});
 }
 
 http::Response post_cleanup(Services& services, const http::Request& request, const Context& ctx) {

@@ -1,12 +1,14 @@
 #include "app/daemon.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <pwd.h>
 #include <signal.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -309,6 +311,26 @@ int next_signal(const Fd& fd) {
     return static_cast<int>(info.ssi_signo);
 }
 
+// Runs until asked to end: ok. Without its helper the daemon can do nothing more, and a new start
+// finds everything again: `unavailable`.
+Status wait_for_end(const Fd& signals, int helper, const log::Options& log_options) {
+    while (true) {
+        std::array<pollfd, 2> fds = {{{signals.get(), POLLIN, 0}, {helper, POLLIN, 0}}};
+        if (::poll(fds.data(), fds.size(), -1) < 0) {
+            continue;
+        }
+        if (fds[1].revents != 0) {
+            return fail(Code::unavailable, "the helper ended", "start the daemon again");
+        }
+        if (next_signal(signals) != SIGHUP) {
+            return {};
+        }
+        if (const auto reopened = log::open(log_options); !reopened) {
+            log::warn("the log could not be opened anew", reopened.error());
+        }
+    }
+}
+
 Status serve(const DaemonOptions& options) {
     TRY_ASSIGN(const process::Identity identity, process::daemon_identity(options.user));
     TRY(process::make_data_folder(options.data, identity));
@@ -333,6 +355,7 @@ Status serve(const DaemonOptions& options) {
         log_options.file = options.data / "daemon.log";
     }
     TRY(log::open(log_options));
+    const int helper = runner->helper_fd();
     Daemon daemon(options, std::move(instance), std::move(runner));
     if (auto started = daemon.start(); !started) {
         daemon.stop();
@@ -341,16 +364,12 @@ Status serve(const DaemonOptions& options) {
     TRY(write_file_atomic(options.data / "daemon.pid", std::to_string(::getpid()) + "\n"));
     log::info("serving", {{"data", options.data.string()}, {"pid", ::getpid()}});
     tell_ready(options.ready_fd, "ready\n");
-    while (true) {
-        const int signal = next_signal(signal_fd);
-        if (signal != SIGHUP) {
-            break;
-        }
-        if (const auto reopened = log::open(log_options); !reopened) {
-            log::warn("the log could not be opened anew", reopened.error());
-        }
+    const auto ended = wait_for_end(signal_fd, helper, log_options);
+    if (!ended) {
+        log::error("stopping; previews go on", ended.error());
+    } else {
+        log::info("stopping; previews go on");
     }
-    log::info("stopping; previews go on");
     // A second signal does not wait.
     std::thread([fd = ::dup(signal_fd.get())] {
         const Fd own(fd);
@@ -361,7 +380,7 @@ Status serve(const DaemonOptions& options) {
     daemon.stop();
     ::unlink((options.data / "seatrial.sock").c_str());
     ::unlink((options.data / "daemon.pid").c_str());
-    return {};
+    return ended;
 }
 
 }    // namespace

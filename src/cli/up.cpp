@@ -106,7 +106,7 @@ Status send_bundle(DaemonClient& daemon, const Asked& asked, const json& answer,
                                     write_end.get(), ctx);
         write_end.reset();
     });
-    const auto sent = daemon.upload(
+    auto sent = daemon.upload(
         "/api/v1/repositories/" + answer.value("mirror", "") + "/bundle?commit=" + asked.commit,
         read_end.get(), ctx);
     writer.join();
@@ -199,6 +199,35 @@ int interrupted(DaemonClient& daemon, const Asked& asked, const json& wanted,
     return 130;
 }
 
+// What a finished wait tells, and its exit code.
+int finish(DaemonClient& daemon, const Asked& asked, const UpOptions& options, const json& wanted,
+           const std::string& result, const json& outcome, const Globals& globals) {
+    const Context ctx = Context().with_timeout(daemon_start);
+    const std::string path = "/api/v1/previews/" + encode(asked.key) +
+                             (options.env.empty() ? "" : "?env=" + encode(options.env));
+    if (globals.json) {
+        const auto preview = daemon.get(path, ctx);
+        json out = preview ? *preview : json::object();
+        out["outcome"] = result;
+        print_json(out);
+        return result == "running" ? 0 : 1;
+    }
+    if (result == "running") {
+        const auto preview = daemon.get(path, ctx);
+        if (!preview) {
+            return report(preview.error(), globals);
+        }
+        print_running(*preview, wanted.value("update", false));
+        return 0;
+    }
+    if (result == "superseded") {
+        std::fprintf(stderr, "seatrial: a newer request took over; `seatrial show %s`\n",
+                     printable(asked.key).c_str());
+        return 1;
+    }
+    return print_failure(outcome, asked.key);
+}
+
 }    // namespace
 
 int run_up(const UpOptions& options, const Globals& globals) {
@@ -217,8 +246,6 @@ int run_up(const UpOptions& options, const Globals& globals) {
     if (!wanted) {
         return ctx.cancelled() ? 130 : report(wanted.error(), globals);
     }
-    const std::string path = "/api/v1/previews/" + encode(asked->key) +
-                             (options.env.empty() ? "" : "?env=" + encode(options.env));
     if (options.no_wait) {
         if (globals.json) {
             print_json(*wanted);
@@ -245,27 +272,7 @@ int run_up(const UpOptions& options, const Globals& globals) {
         return ctx.cancelled() ? interrupted(daemon, *asked, *wanted, globals)
                                : report(result.error(), globals);
     }
-    if (globals.json) {
-        const auto preview = daemon.get(path, ctx);
-        json out = preview ? *preview : json::object();
-        out["outcome"] = *result;
-        print_json(out);
-        return *result == "running" ? 0 : 1;
-    }
-    if (*result == "running") {
-        const auto preview = daemon.get(path, ctx);
-        if (!preview) {
-            return report(preview.error(), globals);
-        }
-        print_running(*preview, update);
-        return 0;
-    }
-    if (*result == "superseded") {
-        std::fprintf(stderr, "seatrial: a newer request took over; `seatrial show %s`\n",
-                     printable(asked->key).c_str());
-        return 1;
-    }
-    return print_failure(outcome, asked->key);
+    return finish(daemon, *asked, options, *wanted, *result, outcome, globals);
 }
 
 }    // namespace seatrial::cli

@@ -61,7 +61,7 @@ Status Reconciler::journal(store::Life& life, const Spec& spec, plan::Graph& gra
                 TRY(writer.add_use(life.id, row));
             }
         }
-        return writer.put_life(life);
+        return writer.settle(life, life.generation);
     }));
     return failpoint("reconcile.journal.after");
 }
@@ -190,7 +190,7 @@ Reconciler::Next Reconciler::succeed(store::Life& life, const Spec& spec, const 
                 TRY(writer.add_event(std::move(event)));
             }
             set_status(life, status);
-            TRY(writer.put_life(life));
+            TRY(writer.settle(life, life.generation));
             return writer.add_event(make_event(life, reconciler_actor, "outcome",
                                                {{"result", "running"},
                                                 {"operation", graph.name},

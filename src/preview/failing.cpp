@@ -24,6 +24,9 @@ constexpr int port_moves = 3;
 }    // namespace
 Reconciler::Next Reconciler::retry_later(store::Life& life, const std::string& step,
                                          const Error& error) {
+    if (error.code == Code::cancelled) {
+        return Next::again;    // something newer is wanted
+    }
     int attempt = 0;
     {
         const std::lock_guard lock(mutex_);
@@ -54,12 +57,7 @@ Reconciler::Next Reconciler::retry_later(store::Life& life, const std::string& s
     log::warn("will try again", error, {{"life", life.id}, {"step", step}, {"ms", delay.count()}});
     const auto written =
         parts_.records.write(sql::Durability::relaxed, [&](store::Writer& writer) -> Status {
-            TRY_ASSIGN(auto current, writer.life(life.id));
-            if (!current || current->generation != life.generation) {
-                return {};    // superseded meanwhile: its own look will follow
-            }
-            current->status = life.status;
-            TRY(writer.put_life(*current));
+            TRY(writer.settle(life, life.generation));
             return writer.add_event(
                 make_event(life, reconciler_actor, "waiting", status["waiting"]));
         });
@@ -102,7 +100,7 @@ Reconciler::Next Reconciler::fail_generation(store::Life& life, const std::strin
             if (result == "failed" && life.state != "failed") {
                 TRY(writer.add_event(change_state(life, "failed", reconciler_actor, title)));
             }
-            TRY(writer.put_life(life));
+            TRY(writer.settle(life, life.generation));
             return writer.add_event(make_event(life, reconciler_actor, "outcome",
                                                {{"result", result}, {"failure", failure}}));
         });
@@ -180,7 +178,7 @@ bool Reconciler::move_ports(store::Life& life, const Error& error) {
                 TRY(writer.take_slot({"port", "host", port, life.id, component}));
             }
             life.spec = render_spec(*spec);
-            TRY(writer.put_life(life));
+            TRY(writer.settle(life, life.generation));
             return writer.add_event(
                 make_event(life, reconciler_actor, "ports",
                            {{"reason", error.message}, {"ports", spec->ports}}));

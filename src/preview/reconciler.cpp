@@ -51,7 +51,6 @@ void Reconciler::look(const std::string& id) {
             const std::lock_guard lock(mutex_);
             queued_.erase(id);
             if (stopping_) {
-                next = Next::idle;
                 running_.erase(id);
                 quiet_.notify_all();
                 return;

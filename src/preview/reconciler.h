@@ -39,7 +39,14 @@ private:
     Next close_difference(store::Life& life, const Context& ctx);
     Next bring_up(store::Life& life, const Context& ctx);
     Next take_down(store::Life& life, const Context& ctx);
+    struct Ended {
+        std::string component;    // "" = all run
+        std::string how;
+        bool rebooted = false;
+    };
+    Result<Ended> find_ended(const Spec& spec) const;
     Next supervise(store::Life& life);
+    Next give_up_on(store::Life& life, const Ended& ended);
     Result<plan::Graph> make_graph(store::Life& life, Spec& spec, const config::App& app,
                                    const Context& ctx);
     Status journal(store::Life& life, const Spec& spec, plan::Graph& graph);

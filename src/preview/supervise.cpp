@@ -34,27 +34,33 @@ Status Reconciler::watch_components(const store::Life& life, const Spec& spec) {
     return {};
 }
 
+// What the world says of the components: the last one found ended, and how.
+Result<Reconciler::Ended> Reconciler::find_ended(const Spec& spec) const {
+    Ended ended;
+    for (const auto& [component, run] : spec.names.runs) {
+        TRY_ASSIGN(const process::RunState state, parts_.runner.observe(run));
+        if (state.phase == process::RunPhase::running) {
+            continue;
+        }
+        ended.component = component;
+        ended.how = resource::render_exit(state);
+        ended.rebooted =
+            ended.rebooted || (!state.boot_id.empty() && state.boot_id != parts_.boot_id);
+    }
+    return ended;
+}
+
 Reconciler::Next Reconciler::supervise(store::Life& life) {
-    auto spec = parse_spec(life.spec);
+    const auto spec = parse_spec(life.spec);
     if (!spec) {
         log::error("a preview's record cannot be used", spec.error(), {{"life", life.id}});
         return Next::idle;
     }
-    std::string ended;
-    std::string how;
-    bool rebooted = false;
-    for (const auto& [component, run] : spec->names.runs) {
-        const auto state = parts_.runner.observe(run);
-        if (!state) {
-            return retry_later(life, "look after " + component, state.error());
-        }
-        if (state->phase != process::RunPhase::running) {
-            ended = component;
-            how = resource::render_exit(*state);
-            rebooted = rebooted || (!state->boot_id.empty() && state->boot_id != parts_.boot_id);
-        }
+    const auto ended = find_ended(*spec);
+    if (!ended) {
+        return retry_later(life, "look after the components", ended.error());
     }
-    if (ended.empty()) {
+    if (ended->component.empty()) {
         return watch_components(life, *spec) ? Next::idle : Next::again;
     }
     json status = status_of(life);
@@ -65,43 +71,40 @@ Reconciler::Next Reconciler::supervise(store::Life& life) {
             recent.push_back(at);
         }
     }
-    if (rebooted && spec->on_reboot == "remove") {
+    const std::int64_t seen = life.generation;
+    ++life.generation;    // a generation of its own: its plan heals what is missing
+    const bool give_up = !ended->rebooted && recent.size() >= restart_limit;
+    if (ended->rebooted && spec->on_reboot == "remove") {
         life.wanted = false;
-        ++life.generation;
         status["reason"] = "reboot";
-    } else if (!rebooted && recent.size() >= restart_limit) {
-        ++life.generation;
-        set_status(life, status);
-        const auto log_file = parts_.layout.data / "logs" / life.id / (ended + ".log");
-        const Error error{
-            Code::failed,
-            ended + " ended " + std::to_string(restart_limit + 1) +
-                " times within 5 minutes: " + how + "\n" + resource::log_tail(log_file, 12),
-            "mend it and run `seatrial up` again; `seatrial logs` shows all of it", "", nullptr};
-        return fail_generation(life, "start." + ended, ended, error, true);
-    } else {
-        if (!rebooted) {
-            recent.push_back(unix_millis(now));
-        }
-        ++life.generation;    // a generation of its own: the plan heals what is missing
+    } else if (!ended->rebooted && !give_up) {
+        recent.push_back(unix_millis(now));
         status["restarts"] = recent;
     }
     set_status(life, status);
     const auto written =
         parts_.records.write(sql::Durability::full, [&](store::Writer& writer) -> Status {
-            TRY_ASSIGN(const auto current, writer.life(life.id));
-            if (!current || current->generation + 1 != life.generation) {
-                return {};    // somebody asked for something newer meanwhile
-            }
-            TRY(writer.put_life(life));
-            return writer.add_event(
-                make_event(life, reconciler_actor, "ended",
-                           {{"component", ended}, {"how", how}, {"reboot", rebooted}}));
+            TRY(writer.settle(life, seen));
+            return writer.add_event(make_event(life, reconciler_actor, "ended",
+                                               {{"component", ended->component},
+                                                {"how", ended->how},
+                                                {"reboot", ended->rebooted}}));
         });
     if (!written) {
-        return retry_later(life, "look after " + ended, written.error());
+        return retry_later(life, "look after " + ended->component, written.error());
     }
-    return Next::again;
+    return give_up ? give_up_on(life, *ended) : Next::again;
+}
+
+// It keeps dying: what the log says is the best there is to tell.
+Reconciler::Next Reconciler::give_up_on(store::Life& life, const Ended& ended) {
+    const auto log_file = parts_.layout.data / "logs" / life.id / (ended.component + ".log");
+    const Error error{
+        Code::failed,
+        ended.component + " ended " + std::to_string(restart_limit + 1) +
+            " times within 5 minutes: " + ended.how + "\n" + resource::log_tail(log_file, 12),
+        "mend it and run `seatrial up` again; `seatrial logs` shows all of it", "", nullptr};
+    return fail_generation(life, "start." + ended.component, ended.component, error, true);
 }
 
 }    // namespace seatrial::preview

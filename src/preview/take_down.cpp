@@ -42,13 +42,8 @@ Status Reconciler::release(store::Life& life, const std::vector<plan::Ref>& refs
         for (const auto& gone : result.gone) {
             TRY(writer.remove_owned(gone.ref.type, gone.ref.place, gone.ref.name));
         }
-        TRY_ASSIGN(auto current, writer.life(life.id));
-        if (current && current->generation == life.generation) {
-            set_status(life, status);
-            current->status = life.status;
-            TRY(writer.put_life(*current));
-        }
-        return Status{};
+        set_status(life, status);
+        return writer.settle(life, life.generation);
     }));
     if (result.failure) {
         return wrap(result.failure->error, result.failure->title);
@@ -88,7 +83,7 @@ Reconciler::Next Reconciler::take_down(store::Life& life, const Context& ctx) {
                 TRY(writer.add_event(
                     change_state(life, "stopping", reconciler_actor, status.value("reason", ""))));
                 set_status(life, status);
-                return writer.put_life(life);
+                return writer.settle(life, life.generation);
             });
         if (!written) {
             return retry_later(life, "stop", written.error());
@@ -120,7 +115,7 @@ Reconciler::Next Reconciler::take_down(store::Life& life, const Context& ctx) {
             TRY(writer.add_event(
                 change_state(life, "removed", reconciler_actor, status.value("reason", ""))));
             set_status(life, status);
-            TRY(writer.put_life(life));
+            TRY(writer.settle(life, life.generation));
             return writer.add_event(
                 make_event(life, reconciler_actor, "outcome",
                            {{"result", "removed"}, {"state", "removed"}, {"receipt", receipt}}));

@@ -70,6 +70,30 @@ TEST_F(RecordsTest, RefusesASecondWantedLifeOfASubjectButNotBesideAStoppingOne) 
     EXPECT_TRUE(put(life("01B", "DEMO-1")));
 }
 
+TEST_F(RecordsTest, SettlingNeverOverwritesWhatIsNewerOrWhatPeopleSet) {
+    Life seen = life("01A", "DEMO-1");
+    seen.generation = 1;
+    ASSERT_TRUE(put(seen));
+    Life newer = seen;
+    newer.pinned = true;
+    newer.expires_at = *parse_time("2026-11-22T10:00:00.000Z");
+    ASSERT_TRUE(put(newer));
+    seen.state = "running";
+    ASSERT_TRUE(records->write(sql::Durability::full,
+                               [&](Writer& writer) { return writer.settle(seen, 1); }));
+    EXPECT_EQ((*records->life("01A"))->state, "running");
+    EXPECT_TRUE((*records->life("01A"))->pinned);
+    EXPECT_EQ((*records->life("01A"))->expires_at, newer.expires_at);
+    newer.generation = 2;
+    newer.wanted = false;
+    ASSERT_TRUE(put(newer));
+    const auto stale = records->write(sql::Durability::full,
+                                      [&](Writer& writer) { return writer.settle(seen, 1); });
+    ASSERT_FALSE(stale);
+    EXPECT_EQ(stale.error().code, Code::cancelled);
+    EXPECT_FALSE((*records->life("01A"))->wanted);
+}
+
 TEST_F(RecordsTest, AFailedTransactionLeavesNothingAndTellsNobody) {
     int told = 0;
     records->on_events([&](const std::vector<Event>&) { ++told; });

@@ -19,6 +19,18 @@ Status Writer::put_life(const Life& life) {
          millis(life.changed_at), expires, life.pinned, life.warned});
 }
 
+Status Writer::settle(const Life& life, std::int64_t seen) {
+    TRY(db_.run(
+        "UPDATE life SET state = ?, wanted = ?, generation = ?, done_generation = ?, spec = "
+        "?, status = ?, changed_at = ? WHERE id = ? AND generation = ?",
+        {life.state, life.wanted, life.generation, life.done_generation, life.spec, life.status,
+         millis(life.changed_at), life.id, seen}));
+    if (db_.changes() == 0) {
+        return fail(Code::cancelled, "something newer is wanted");
+    }
+    return {};
+}
+
 Status Writer::add_event(Event event) {
     TRY(db_.run(
         "INSERT INTO event (at, life, generation, actor, kind, data) VALUES (?,?,?,?,?,?)",

@@ -14,6 +14,10 @@ class Writer {
 public:
     explicit Writer(sql::Sqlite& db, std::vector<Event>& events) : db_(db), events_(events) {}
     Status put_life(const Life& life);    // insert or update by id
+    // What the reconciler found out (state, wanted, generation, done_generation, spec, status), if
+    // the records still have generation `seen`; `cancelled` when somebody wants something newer.
+    // Never touches what people set: expiry, pin.
+    Status settle(const Life& life, std::int64_t seen);
     Status add_event(Event event);
     Status add_owned(const Owned& owned,
                      bool* fresh = nullptr);    // repeatable; fresh: was not there
