@@ -100,7 +100,7 @@ Status PostgresDatabase::clone(sql::Postgres& db, const plan::Ref& ref, const nl
             return fail(Code::unavailable, "template " + from + " is not there");
         }
     }
-    const Status cloned = clone_database(db, ref.name, from, owner, ctx);
+    Status cloned = clone_database(db, ref.name, from, owner, ctx);
     if (cloned || cloned.error().code == Code::unavailable) {
         return cloned;
     }

@@ -94,7 +94,8 @@ bool is_child() {
 }
 
 int run_as_child() {
-    const std::string job = std::getenv(variable);
+    const char* given = std::getenv(variable);
+    const std::string job = given == nullptr ? "" : given;
     ::unsetenv(variable);
     std::vector<std::string> parts;
     std::size_t from = 0;
