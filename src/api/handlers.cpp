@@ -47,7 +47,8 @@ Result<preview::UpRequest> up_request(const Services& services, const http::Requ
     up.embedded = services.info.embedded;
     // The daemon's variables count; what the caller has must not silently mean something else.
     const json own = json::parse(services.info.variables, nullptr, false);
-    for (const auto& [name, value] : body.value("variables", json::object()).items()) {
+    const json given = body.value("variables", json::object());
+    for (const auto& [name, value] : given.items()) {
         if (!own.contains(name) || own[name] != value) {
             return fail(Code::invalid, printable(name) + " differs from the running daemon's",
                         "variables are read by the daemon: restart it with this one set, "

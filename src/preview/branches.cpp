@@ -48,12 +48,24 @@ void BranchWatch::refresh() {
         return;
     }
     std::set<std::string> sources;
+    std::set<std::string> followed;
     for (const auto& life : *lives) {
         const auto spec = parse_spec(life.spec);
-        if (life.wanted && spec && !spec->branch.empty()) {
-            watch(*spec);
-            sources.insert(source_of(*spec));
+        if (!life.wanted || !spec || spec->branch.empty()) {
+            continue;
         }
+        watch(*spec);
+        sources.insert(source_of(*spec));
+        followed.insert(life.id);
+        const std::lock_guard lock(mutex_);
+        if (!followed_.contains(life.id)) {
+            // What happened before the watch stood is asked for once.
+            check_soon(source_of(*spec));
+        }
+    }
+    {
+        const std::lock_guard lock(mutex_);
+        followed_.swap(followed);
     }
     if (sources.empty()) {
         parts_.timers.clear("branches");
@@ -121,12 +133,15 @@ void BranchWatch::work() {
             }
         }
         for (const auto& source : changed) {
-            parts_.timers.set("branches:" + source, settle, [this, source] {
-                parts_.subjects.submit(
-                    {[this, source] { check_source(source); }, "", "b:" + source});
-            });
+            check_soon(source);
         }
     }
+}
+
+void BranchWatch::check_soon(const std::string& source) {
+    parts_.timers.set("branches:" + source, settle, [this, source] {
+        parts_.subjects.submit({[this, source] { check_source(source); }, "", "b:" + source});
+    });
 }
 
 void BranchWatch::check_source(const std::string& source) {

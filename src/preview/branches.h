@@ -28,6 +28,7 @@ public:
 private:
     void work();
     void watch(const Spec& spec);
+    void check_soon(const std::string& source);
     void check_source(const std::string& source);
     void check_life(const store::Life& life, const Spec& spec, const Context& ctx);
 
@@ -38,7 +39,7 @@ private:
     Fd stop_;
     std::mutex mutex_;
     std::map<int, std::string> watches_;    // inotify watch → source
-    std::set<std::string> folders_;
+    std::set<std::string> followed_;        // lives
     std::thread thread_;
 };
 

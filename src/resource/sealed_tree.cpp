@@ -179,10 +179,6 @@ Result<std::vector<std::string>> expand_keep(const std::filesystem::path& tree,
                         keep_hint);
         }
     }
-    if (found.empty() && !patterns.empty()) {
-        return fail(Code::failed, "the install command made none of the folders to keep",
-                    keep_hint);
-    }
     drop_nested(found);
     return found;
 }
