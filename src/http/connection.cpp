@@ -18,6 +18,7 @@ namespace {
 constexpr std::size_t buffer_bytes = 64 << 10;
 constexpr std::size_t linger_bytes = 4 << 20;
 constexpr std::chrono::milliseconds linger_timeout{2'000};
+constexpr std::chrono::milliseconds cancel_again{200};
 
 }    // namespace
 
@@ -67,14 +68,23 @@ void Connection::abort() {
 void Connection::arm(std::chrono::milliseconds timeout) {
     timed_out_ = false;
     deadline_.expires_after(timeout);
+    wait_deadline();
+}
+
+void Connection::wait_deadline() {
     deadline_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
         const auto self = weak.lock();
         // An expiry that was queued when the timer was set anew is not ours any more.
-        if (!error && self && self->deadline_.expiry() <= std::chrono::steady_clock::now()) {
-            self->timed_out_ = true;
-            boost::system::error_code ignored;
-            self->socket_.cancel(ignored);
+        if (error || !self || self->deadline_.expiry() > std::chrono::steady_clock::now()) {
+            return;
         }
+        self->timed_out_ = true;
+        boost::system::error_code ignored;
+        self->socket_.cancel(ignored);
+        // A read that completed at this very moment was not cancelled, and the next one of its
+        // operation would wait for ever: until somebody arms or disarms, cancel again.
+        self->deadline_.expires_after(cancel_again);
+        self->wait_deadline();
     });
 }
 

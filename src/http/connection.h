@@ -78,6 +78,7 @@ private:
 
     bool fill_request(Exchange& exchange);
     void arm(std::chrono::milliseconds timeout);
+    void wait_deadline();
     void disarm();
     void watch();    // notices that the client goes away
     void unwatch();

@@ -1,6 +1,7 @@
 // A client for the tests of http/: a bare socket, so that it can misbehave.
 #pragma once
 
+#include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -90,6 +91,7 @@ private:
     bool read_more() {
         const auto ready =
             wait_fd(fd_.get(), POLLIN, Context().with_timeout(std::chrono::seconds(20)));
+        EXPECT_TRUE(ready) << "neither an answer nor an end in 20 s";
         char chunk[65536];
         const auto got = ready ? ::recv(fd_.get(), chunk, sizeof chunk, 0) : -1;
         if (got <= 0) {
