@@ -252,6 +252,7 @@ Graph make_stop_graph(const std::vector<Ref>& refs, const Types& types, std::vec
     graph.name = "stop";
     graph.keep_going = true;
     std::map<int, std::vector<std::string>, std::greater<>> by_rank;
+    std::map<std::string, int> of_type;
     for (const Ref& ref : refs) {
         const Type* type = types.find(ref.type);
         if (type == nullptr) {
@@ -261,7 +262,7 @@ Graph make_stop_graph(const std::vector<Ref>& refs, const Types& types, std::vec
             continue;
         }
         Node node;
-        node.id = ref.type + "." + std::to_string(graph.nodes.size());
+        node.id = ref.type + "." + std::to_string(of_type[ref.type]++);
         node.title = "remove " + std::string(type->traits().title);
         node.op = Op::destroy;
         node.ref = ref;
