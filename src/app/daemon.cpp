@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <pwd.h>
 #include <signal.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -109,7 +108,7 @@ public:
         : options_(options), instance_(std::move(instance)), runner_(std::move(runner)) {}
 
     Status start() {
-        for (const char* folder : {"uploads", "logs", "mirrors", "specs", "mounts"}) {
+        for (const char* folder : {"uploads", "logs", "mirrors", "specs", "mounts", "homes"}) {
             TRY(make_dirs(options_.data / folder, 0711));
         }
         variables_ = config::preview_variables(environment_variable);
@@ -384,24 +383,6 @@ Status serve(const DaemonOptions& options) {
 }
 
 }    // namespace
-
-std::filesystem::path default_data() {
-    if (const char* data = std::getenv("SEATRIAL_DATA"); data != nullptr && *data != '\0') {
-        return std::filesystem::absolute(data);
-    }
-    if (::geteuid() == 0) {
-        return "/var/lib/seatrial";
-    }
-    if (const char* state = std::getenv("XDG_STATE_HOME"); state != nullptr && *state == '/') {
-        return std::filesystem::path(state) / "seatrial";
-    }
-    const char* home = std::getenv("HOME");
-    if (home == nullptr) {
-        const passwd* user = ::getpwuid(::geteuid());
-        home = user == nullptr ? "/tmp" : user->pw_dir;
-    }
-    return std::filesystem::path(home) / ".local/state/seatrial";
-}
 
 Status run_daemon(const DaemonOptions& options) {
     auto served = serve(options);

@@ -26,10 +26,6 @@ struct DaemonOptions {
     std::string log_level = "info";
 };
 
-// Where a daemon lies when nobody says: $SEATRIAL_DATA, else /var/lib/seatrial for root, else
-// $XDG_STATE_HOME/seatrial or ~/.local/state/seatrial.
-std::filesystem::path default_data();
-
 // Runs until SIGTERM or SIGINT (previews stay); returns once all is down. Errors: `conflict`
 // naming the daemon that holds the folder, `invalid` for configuration and newer records.
 Status run_daemon(const DaemonOptions& options);

@@ -1,8 +1,11 @@
 #include "app/identity.h"
 
 #include <fcntl.h>
+#include <pwd.h>
 #include <sys/file.h>
 #include <unistd.h>
+
+#include <cstdlib>
 
 #include "base/names.h"
 #include "base/text.h"
@@ -16,6 +19,24 @@ std::string machine_id() {
 }
 
 }    // namespace
+
+std::filesystem::path default_data() {
+    if (const char* data = std::getenv("SEATRIAL_DATA"); data != nullptr && *data != '\0') {
+        return std::filesystem::absolute(data);
+    }
+    if (::geteuid() == 0) {
+        return "/var/lib/seatrial";
+    }
+    if (const char* state = std::getenv("XDG_STATE_HOME"); state != nullptr && *state == '/') {
+        return std::filesystem::path(state) / "seatrial";
+    }
+    const char* home = std::getenv("HOME");
+    if (home == nullptr) {
+        const passwd* user = ::getpwuid(::geteuid());
+        home = user == nullptr ? "/tmp" : user->pw_dir;
+    }
+    return std::filesystem::path(home) / ".local/state/seatrial";
+}
 
 Result<Fd> lock_data(const std::filesystem::path& data) {
     const auto path = data / "lock";

@@ -9,6 +9,10 @@
 
 namespace seatrial::app {
 
+// Where a daemon lies when nobody says: $SEATRIAL_DATA, else /var/lib/seatrial for root, else
+// $XDG_STATE_HOME/seatrial or ~/.local/state/seatrial.
+std::filesystem::path default_data();
+
 // flock on <data>/lock, held as long as the descriptor lives; its content names the holder.
 // Errors: `conflict` naming the pid that holds it.
 Result<Fd> lock_data(const std::filesystem::path& data);

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/daemon.h"
+#include "app/identity.h"
 #include "base/text.h"
 #include "cli/globals.h"
 #include "cli/output.h"

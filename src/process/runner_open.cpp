@@ -158,6 +158,8 @@ Status Runner::Impl::end_left_tools(Runner& runner) const {
         if (seen.locked || !seen.exit || !left.empty()) {
             TRY(runner.kill(name, std::chrono::milliseconds(0), ctx));
         }
+        // Nobody waits for it any more.
+        TRY(runner.forget(name, ctx));
     }
     return {};
 }

@@ -31,7 +31,12 @@ plan::Traits Component::traits() const {
 
 Result<std::vector<std::string>> Component::list(const std::string& /*place*/,
                                                  const Context& /*ctx*/) {
-    return runner_.list();
+    // Runs of tools have no spec here: they belong to whoever waits for them.
+    TRY_ASSIGN(auto runs, runner_.list());
+    std::erase_if(runs, [&](const std::string& run) {
+        return ::access(spec_file(data_, run).c_str(), F_OK) != 0;
+    });
+    return runs;
 }
 
 Result<plan::Observation> Component::observe(const plan::Ref& ref, const Context& /*ctx*/) {
