@@ -22,9 +22,13 @@ import sys
 import time
 
 UIDS = range(2_000_000, 4_000_000)  # uids of all previews of all installations
+RECORDS = re.compile(r"\.db(-wal|-shm|-journal)?$|^daemon\.|\.log$|^seatrial\.sock$")
 CGROUP_ROOT = pathlib.Path("/sys/fs/cgroup")
-# Kept on purpose after a removal: logs and records have a retention of their own.
-RETAINED = ("logs",)
+# Kept on purpose after a removal: logs have a retention of their own, and the trash is emptied
+# later (its tests look there by themselves).
+RETAINED = ("logs", "trash")
+# What arrived by bundle or fetch stays a while, so that the next one need not carry it again.
+CACHED_REFS = ("refs/st/in/", "refs/st/fetch/")
 
 
 def _lines(argv, **keywords):
@@ -52,13 +56,19 @@ def postgres(url):
 def mirrors(data):
     """Worktrees, their admin folders, refs and lock files of every mirror."""
     found = collections.defaultdict(list)
-    for mirror in sorted(data.glob("mirrors/*.git")):
+    for mirror in sorted(path.parent for path in data.glob("mirrors/*/HEAD")):
         git = ["git", "-c", "safe.directory=*", "-C", str(mirror)]
         for line in _lines([*git, "worktree", "list", "--porcelain"]):
-            if line.startswith("worktree ") and not line.endswith(".git"):
-                found["worktrees"].append(f"{mirror.name} {line.split(' ', 1)[1]}")
+            folder = line.removeprefix("worktree ")
+            if folder != line and folder != str(mirror):
+                found["worktrees"].append(f"{mirror.name} {folder}")
         found["refs"] += [f"{mirror.name} {line}" for line in
-                          _lines([*git, "for-each-ref", "--format=%(refname)"])]
+                          _lines([*git, "for-each-ref", "--format=%(refname)"])
+                          if not line.startswith(CACHED_REFS)]
+        # A tree may keep its git folder beside itself instead of in the mirror.
+        found["worktrees"] += [
+            f"{mirror.name} {path.parent.parent}" for path in data.glob("previews/*/git/commondir")
+            if path.read_text().strip().rstrip("/").endswith("/" + mirror.name)]
         found["worktree_admin"] += [f"{mirror.name} {path.name}"
                                     for path in mirror.glob("worktrees/*")]
         found["git_locks"] += [str(path.relative_to(data)) for path in mirror.rglob("*.lock")]
@@ -180,8 +190,9 @@ def file_locks(data):
     found = []
     for path in _walk(data, 4):
         try:
-            if _file_id(path) in held:
-                found.append(str(path.relative_to(data)))
+            name = str(path.relative_to(data))
+            if _file_id(path) in held and name != "lock" and not RECORDS.search(name):
+                found.append(name)
         except OSError:
             continue
     return found
@@ -205,7 +216,7 @@ def files(data):
     for path in _walk(data, 2):
         name = str(path.relative_to(data))
         first = name.split("/")[0]
-        if first in RETAINED or re.search(r"\.db(-wal|-shm|-journal)?$|^daemon\.|\.log$", name):
+        if first in RETAINED or RECORDS.search(name):
             continue
         if first == "mirrors" and name.count("/") > 1:
             continue

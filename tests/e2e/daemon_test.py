@@ -58,7 +58,7 @@ def test_a_component_that_dies_is_started_again(site, repo):
     shown = running(site, repo)
     url = harness.preview_url(shown, "web")
     try:
-        harness.get_json(url + "die")
+        harness.get_json(url + "/die")
     except (OSError, ValueError):
         pass
 

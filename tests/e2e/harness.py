@@ -225,8 +225,21 @@ class Site:
                               env=self.env(env), stdin=subprocess.DEVNULL, capture_output=True,
                               text=True, timeout=timeout, check=False)
         result = Result(done)
-        assert not ok or result.code == 0, f"seatrial {' '.join(map(str, arguments))}: {result}"
+        if ok and result.code != 0:
+            raise AssertionError(
+                f"seatrial {' '.join(map(str, arguments))}: {result}\n{self.daemon_logs()}")
         return result
+
+    def daemon_logs(self, size=6000):
+        """The end of what the daemons said, whoever started them."""
+        texts = []
+        for path in (self.folder / "daemon.log", self.data / "daemon.log"):
+            with contextlib.suppress(OSError):
+                text = path.read_text(errors="replace")
+                crash = text.find("ERROR: AddressSanitizer")
+                part = text[crash:crash + size] if crash >= 0 else text[-size:]
+                texts.append(f"--- {path.name}\n{part}")
+        return "\n".join(texts)
 
     def show(self, key, *arguments):
         """What `show --json` says, None when there is no such preview."""
