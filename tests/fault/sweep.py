@@ -19,6 +19,7 @@ import pathlib
 import queue
 import random
 import shutil
+import signal
 import sqlite3
 import sys
 import threading
@@ -318,14 +319,18 @@ class Sweep:
         self.random = random.Random(options.seed)
         self.failures, self.done, self.second_fired = [], 0, 0
         self.lock = threading.Lock()
+        self.stopped = threading.Event()
         self.world_count = 0
 
     def plan(self, points):
         """[(point, second)] for the mode, in a seeded order so that workers share evenly."""
         runs = []
+        stop_names = {name for name, _ in points.get("stop", ())}
         for scenario, hits in points.items():
             names = [name for name, _ in hits]
             for index, (name, count) in enumerate(hits):
+                if scenario == "expire" and not self.options.full and name in stop_names:
+                    continue  # the same removal, only begun by the clock
                 # What comes later in the scenario is most likely met in the recovery.
                 later = names[index:]
                 if self.options.full:
@@ -364,7 +369,7 @@ class Sweep:
         try:
             postgres.start()
             postgres.make_database("tiny_dev", harness.TEMPLATE_SQL)
-            while True:
+            while not self.stopped.is_set():
                 try:
                     point, second = todo.get_nowait()
                 except queue.Empty:
@@ -422,8 +427,14 @@ class Sweep:
                        for _ in range(self.options.workers)]
             for thread in threads:
                 thread.start()
-            for thread in threads:
-                thread.join()
+            try:
+                for thread in threads:
+                    thread.join()
+            finally:
+                # Interrupted: the runs under way end and clear up behind them.
+                self.stopped.set()
+                for thread in threads:
+                    thread.join()
         finally:
             postgres.stop(remove=True)
             shutil.rmtree(folder, ignore_errors=True)
@@ -450,5 +461,10 @@ def parse(arguments):
     return options
 
 
+def stop_in_order(*_):
+    sys.exit("sweep: ended by a signal")
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, stop_in_order)
     sys.exit(Sweep(parse(sys.argv[1:])).run())
