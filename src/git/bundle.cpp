@@ -154,7 +154,9 @@ Status write_bundle_from(const Call& base, const std::string& commit,
     }
     std::string header(signature);
     Call pack = base;
-    pack.args = {"pack-objects", "--revs", "--stdout", "--thin", "--delta-base-offset", "-q"};
+    // Deltas that exist are used, none is searched for: the way to the receiver is short.
+    pack.args = {"pack-objects", "--revs",     "--stdout",        "--thin",
+                 "-q",           "--window=0", "--compression=1", "--delta-base-offset"};
     pack.input = commit + "\n";
     for (const auto& id : known) {
         header += "-" + id + "\n";

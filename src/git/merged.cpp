@@ -98,7 +98,8 @@ bool disjoint(const std::set<std::string>& a, const std::set<std::string>& b) {
 Result<bool> Mirror::is_merged(const std::string& commit, const std::string& base,
                                const std::string& fork, const Context& ctx) const {
     for (const auto* id : {&commit, &base, &fork}) {
-        if (!is_commit_id(*id) && !(id == &fork && fork.empty())) {
+        const bool unknown_fork = id == &fork && fork.empty();
+        if (!unknown_fork && !is_commit_id(*id)) {
             return fail(Code::invalid, "'" + printable(*id) + "' is no commit id");
         }
     }
