@@ -33,6 +33,16 @@ using plan::Presence;
 constexpr uid_t ordinary = 65534;
 constexpr const char* instance = "tstwtr";
 
+// Folders whose rights an app has taken away cannot be emptied without root.
+void unlock(const fs::path& folder) {
+    ::chmod(folder.c_str(), 0700);
+    for (const auto& entry : fs::directory_iterator(folder)) {
+        if (entry.is_directory() && !entry.is_symlink()) {
+            unlock(entry.path());
+        }
+    }
+}
+
 // Opening a Runner as root leaves root for good: every test body runs in a child.
 class WorktreeWorlds : public testing::TestWithParam<bool> {
 protected:
@@ -47,6 +57,7 @@ protected:
     }
     void TearDown() override {
         if (!base.empty()) {
+            unlock(base);
             fs::remove_all(base);
         }
     }
