@@ -56,7 +56,8 @@ demo_seatrial() {
 demo_database() {
     local demo=$1 made
     "$python" tools/private_postgres start "$demo/pg" || return
-    made=$(demo_psql "$demo" postgres <<<"SELECT 1 FROM pg_database WHERE datname = 'shop_dev'")
+    made=$(demo_psql "$demo" postgres <<<"SELECT 1 FROM pg_database WHERE datname = 'shop_dev'") ||
+        return
     if [[ $made != 1 ]]; then
         demo_psql "$demo" postgres <<<"DROP DATABASE IF EXISTS shop_dev_new;" || return
         demo_psql "$demo" postgres <<<"CREATE DATABASE shop_dev_new;" || return
@@ -80,13 +81,11 @@ demo_repository() {
     local demo=$1 repo=$1/shop
     [[ ! -e $repo/.git/seatrial-demo-ready ]] || return 0
     say_step "repository"
-    rm -rf -- "$repo"
-    cp -R -- examples/shop "$repo"
-    rm -rf -- "$repo/node_modules"
-    demo_git "$repo" init -q -b main
-    demo_git "$repo" add -A
-    demo_git "$repo" commit -q -m "The shop as it is"
-    demo_git "$repo" switch -q -c "$demo_branch"
+    # A step that fails leaves no mark, and the next demo begins anew.
+    rm -rf -- "$repo" && cp -R -- examples/shop "$repo" && rm -rf -- "$repo/node_modules" &&
+        demo_git "$repo" init -q -b main && demo_git "$repo" add -A &&
+        demo_git "$repo" commit -q -m "The shop as it is" &&
+        demo_git "$repo" switch -q -c "$demo_branch" || return
     cat >"$repo/web/greeting.js" <<'JS'
 export const greeting = 'Fair winds! New in: things that float';
 JS
@@ -94,8 +93,8 @@ JS
 INSERT INTO product (name, description, picture, price_cents)
 VALUES ('Lifebuoy', 'Added by the migration of this branch.', '🛟', 4450);
 SQL
-    demo_git "$repo" add -A
-    demo_git "$repo" commit -q -m "$demo_key: greet anew, sell lifebuoys"
+    demo_git "$repo" add -A &&
+        demo_git "$repo" commit -q -m "$demo_key: greet anew, sell lifebuoys" || return
     touch -- "$repo/.git/seatrial-demo-ready"
 }
 
@@ -179,10 +178,20 @@ demo_stop_preview() {
 
 demo_stop_daemon() {
     local demo=$1 pid
-    pid=$(cat -- "$demo/data/daemon.pid" 2>/dev/null) || return 0
-    # The file may be from before a reboot: only a seatrial is ended.
-    [[ $pid =~ ^[0-9]+$ && $(cat "/proc/$pid/comm" 2>/dev/null) == seatrial* ]] || return 0
-    kill -TERM "$pid" 2>/dev/null || return 0
-    wait_gone "$pid" 20 || kill -KILL "$pid" 2>/dev/null || true
-    wait_gone "$pid" 5
+    for pid in $(demo_daemons "$demo"); do
+        kill -TERM "$pid" 2>/dev/null || continue
+        wait_gone "$pid" 20 || kill -KILL "$pid" 2>/dev/null || true
+        wait_gone "$pid" 5 || return
+    done
+}
+
+# Process ids of daemons on the demo's data, also of one whose folder somebody took away.
+demo_daemons() {
+    local data=$1/data folder
+    for folder in /proc/[0-9]*; do
+        [[ $(cat -- "$folder/comm" 2>/dev/null) == seatrial ]] || continue
+        if tr '\0' '\n' 2>/dev/null <"$folder/cmdline" | grep -qxF -- "$data"; then
+            basename -- "$folder"
+        fi
+    done
 }
