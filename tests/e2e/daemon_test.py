@@ -75,12 +75,15 @@ def test_stop_works_while_postgres_is_away_once_it_is_back(site, repo, postgres)
     assert site.serve().wait_ready()
     running(site, repo)
     postgres.stop()
-    try:
-        client = site.start("stop", KEY, "--json")
-        harness.wait_for(lambda: site.state(KEY) == "stopping", "the stop to begin")
-    finally:
-        postgres.start()
-    out, err = client.communicate(timeout=60)
+    with site.start("stop", KEY, "--json") as client:
+        try:
+            try:
+                harness.wait_for(lambda: site.state(KEY) == "stopping", "the stop to begin")
+            finally:
+                postgres.start()
+            out, err = client.communicate(timeout=60)
+        finally:
+            client.kill()
     assert client.returncode == 0, out + err
     assert site.state(KEY) == "removed"
 

