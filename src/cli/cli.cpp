@@ -75,6 +75,8 @@ const std::vector<Command>& commands() {
              app.add_option("--branch", o.up.branch, "branch or commit; else the current branch");
              app.add_option("--env", o.up.env, "environment");
              app.add_flag("--no-wait", o.up.no_wait, "return once it is accepted");
+             app.add_flag("--no-start", o.up.no_start,
+                          "fail (6) when no daemon runs instead of starting one");
              app.add_flag("--replace", o.up.replace, "move the key to another branch");
              app.add_option("--fresh-database", o.up.fresh_database,
                             "start the database anew: template (default) or empty")

@@ -19,7 +19,7 @@ struct Globals {
 
 struct UpOptions {
     std::string issue, branch, env;
-    bool no_wait = false, replace = false, fresh_template = false;
+    bool no_wait = false, no_start = false, replace = false, fresh_template = false;
     std::string fresh_database;    // "", "template", "empty"
     std::string keep_failed;       // duration
     std::string ttl;               // duration, tightens

@@ -115,9 +115,9 @@ Status send_bundle(DaemonClient& daemon, const Asked& asked, const json& answer,
 }
 
 Result<json> ask(DaemonClient& daemon, const Globals& globals, const Asked& asked, const json& body,
-                 const Context& ctx) {
+                 bool may_start, const Context& ctx) {
     auto answer = daemon.call("POST", "/api/v1/previews", body, ctx);
-    if (!answer && answer.error().field == "server") {
+    if (!answer && answer.error().field == "server" && may_start) {
         const bool own_file = globals.config.empty();
         TRY(start_daemon(globals, own_file ? asked.text : "", std::string(app_file),
                          ctx.with_timeout(daemon_start)));
@@ -242,7 +242,7 @@ int run_up(const UpOptions& options, const Globals& globals) {
         return report(body.error(), globals);
     }
     DaemonClient daemon(globals);
-    const auto wanted = ask(daemon, globals, *asked, *body, ctx);
+    const auto wanted = ask(daemon, globals, *asked, *body, !options.no_start, ctx);
     if (!wanted) {
         return ctx.cancelled() ? 130 : report(wanted.error(), globals);
     }

@@ -32,19 +32,9 @@ Result<bool> is_ours(const process::Runner& runner, const Target& target,
     return process::holds_socket(pids, listener.inode);
 }
 
-// True: healthy; false: not yet, and `seen` says why.
-Result<bool> look(const process::Runner& runner, const Target& target, std::string& seen,
-                  const Context& ctx) {
-    TRY_ASSIGN(const process::RunState state, runner.observe(target.run));
-    if (state.phase == process::RunPhase::exited || state.phase == process::RunPhase::absent) {
-        return fail(Code::failed, "it ended before it answered: " + render_exit(state) + "\n" +
-                                      log_tail(target.log, 12));
-    }
+// `conflict` when somebody else listens on the port; else whether our run does.
+Result<bool> listens(const process::Runner& runner, const Target& target) {
     TRY_ASSIGN(const auto listeners, process::listeners_of(target.port));
-    if (listeners.empty()) {
-        seen = "nothing listens on port " + std::to_string(target.port) + " yet";
-        return false;
-    }
     for (const auto& listener : listeners) {
         TRY_ASSIGN(const bool ours, is_ours(runner, target, listener));
         if (!ours) {
@@ -55,6 +45,23 @@ Result<bool> look(const process::Runner& runner, const Target& target, std::stri
                         "", "port:" + std::to_string(target.port), nullptr};
             return tl::unexpected(std::move(error));
         }
+    }
+    return !listeners.empty();
+}
+
+// True: healthy; false: not yet, and `seen` says why.
+Result<bool> look(const process::Runner& runner, const Target& target, std::string& seen,
+                  const Context& ctx) {
+    TRY_ASSIGN(const process::RunState state, runner.observe(target.run));
+    // The port comes first: a stranger on it is why ours ended.
+    TRY_ASSIGN(const bool listening, listens(runner, target));
+    if (state.phase == process::RunPhase::exited || state.phase == process::RunPhase::absent) {
+        return fail(Code::failed, "it ended before it answered: " + render_exit(state) + "\n" +
+                                      log_tail(target.log, 12));
+    }
+    if (!listening) {
+        seen = "nothing listens on port " + std::to_string(target.port) + " yet";
+        return false;
     }
     if (target.path.empty()) {
         return true;

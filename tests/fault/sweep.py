@@ -94,7 +94,8 @@ class World:
 
     def serve_healthy(self):
         """A daemon without kills, and without a record, that answers."""
-        assert self.site.serve().wait_ready(), "the daemon does not start"
+        daemon = self.site.serve()
+        assert daemon.wait_ready(), f"the daemon does not start: exit {daemon.process.poll()}"
 
     def end_daemon(self):
         """Stops it in good order; then, for who asked for it, lets time pass in the records:
@@ -113,7 +114,9 @@ class World:
     # What a scenario does, against whatever daemon runs at the moment.
 
     def up(self):
-        return self.site.start("up", "--issue", KEY, "--json", cwd=self.repo.folder)
+        # Without --no-start a client that meets a dead daemon would start a healthy one.
+        return self.site.start("up", "--issue", KEY, "--no-start", "--json",
+                               cwd=self.repo.folder)
 
     def stop(self):
         return self.site.start("stop", KEY, "--json")
