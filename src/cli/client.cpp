@@ -1,15 +1,7 @@
 #include "cli/client.h"
 
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <nlohmann/json.hpp>
 
-#include "base/file.h"
 #include "base/text.h"
 
 namespace seatrial::cli {
@@ -141,99 +133,6 @@ std::string encode(std::string_view text) {
         }
     }
     return out;
-}
-
-Status start_daemon(const Globals& globals, const std::string& config_text,
-                    const std::string& config_name, const Context& ctx) {
-    Fd config;
-    std::string name = config_name;
-    if (!globals.config.empty()) {
-        config = Fd(::open(globals.config.c_str(), O_RDONLY));
-        if (!config) {
-            return fail_errno("cannot open " + globals.config, errno);
-        }
-        name = globals.config;
-    } else if (!config_text.empty()) {
-        config = Fd(::memfd_create("seatrial-config", 0));
-        if (!config || ::pwrite(config.get(), config_text.data(), config_text.size(), 0) !=
-                           static_cast<ssize_t>(config_text.size())) {
-            return fail_errno("cannot hand over the configuration", errno);
-        }
-    }
-    int ready[2];
-    if (::pipe2(ready, O_CLOEXEC) != 0) {
-        return fail_errno("pipe", errno);
-    }
-    const Fd read_end(ready[0]);
-    Fd write_end(ready[1]);
-    std::vector<std::string> argv = {"seatrial",
-                                     "serve",
-                                     "--data",
-                                     globals.data.string(),
-                                     "--port",
-                                     "0",
-                                     "--owner",
-                                     std::to_string(::getuid()),
-                                     "--log-file",
-                                     "--ready-fd",
-                                     std::to_string(write_end.get())};
-    if (config) {
-        argv.insert(argv.end(),
-                    {"--config-fd", std::to_string(config.get()), "--config-name", name});
-        if (globals.config.empty()) {
-            argv.emplace_back("--embedded");
-        }
-    }
-    std::vector<char*> args;
-    for (auto& word : argv) {
-        args.push_back(word.data());
-    }
-    args.push_back(nullptr);
-    const pid_t child = ::fork();
-    if (child < 0) {
-        return fail_errno("fork", errno);
-    }
-    if (child == 0) {
-        // Twice forked: the daemon belongs to nobody's terminal and to no shell's job list.
-        ::setsid();
-        if (::fork() != 0) {
-            ::_exit(0);
-        }
-        ::fcntl(write_end.get(), F_SETFD, 0);
-        const int null = ::open("/dev/null", O_RDWR);
-        ::dup2(null, 0);
-        ::dup2(null, 1);
-        ::dup2(null, 2);
-        sigset_t none;
-        sigemptyset(&none);
-        ::sigprocmask(SIG_SETMASK, &none, nullptr);
-        [[maybe_unused]] const int moved = ::chdir("/");
-        ::execv("/proc/self/exe", args.data());
-        ::_exit(127);
-    }
-    write_end.reset();
-    int status = 0;
-    ::waitpid(child, &status, 0);    // the first fork, which ends at once
-    std::string answer;
-    while (true) {
-        TRY(wait_fd(read_end.get(), POLLIN, ctx));
-        char buffer[4096];
-        const ssize_t n = ::read(read_end.get(), buffer, sizeof buffer);
-        if (n <= 0) {
-            break;
-        }
-        answer.append(buffer, static_cast<std::size_t>(n));
-    }
-    if (answer == "ready\n") {
-        return {};
-    }
-    const auto newline = answer.find('\n');
-    if (answer.empty()) {
-        return fail(Code::unavailable, "the daemon did not start",
-                    "see " + (globals.data / "daemon.log").string());
-    }
-    return fail(Code::invalid, "the daemon did not start: " + answer.substr(0, newline),
-                newline == std::string::npos ? "" : answer.substr(newline + 1));
 }
 
 }    // namespace seatrial::cli
