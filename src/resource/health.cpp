@@ -115,7 +115,7 @@ Status Health::create(const plan::Ref& ref, const nlohmann::json& spec,
             progress(seen);
             told = seen;
         }
-        const auto waited = wait_for(pause, ctx);
+        auto waited = wait_for(pause, ctx);
         if (!waited) {
             if (waited.error().code == Code::timed_out) {
                 return fail(
