@@ -194,7 +194,6 @@ int run_logs(const LogsOptions& options, const Globals& globals) {
             }
         });
     }
-    std::string last;
     const auto ended = daemon.listen(
         preview_path(options, "/logs/stream") + query,
         [&](const net::Event& event) {
