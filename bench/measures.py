@@ -1,7 +1,9 @@
 """One function per measurement. Each adds rows to a Report; none fails because a figure is bad."""
+import contextlib
 import os
 import pathlib
 import shutil
+import sqlite3
 import statistics
 import subprocess
 import threading
@@ -10,6 +12,22 @@ import time
 import harness
 import procs
 from peers import Peer
+
+
+def copy_history(records, count):
+    """Copies of one removed life and its events, under ids of their own."""
+    (source,) = records.execute(
+        "SELECT id FROM life WHERE state = 'removed' ORDER BY id DESC LIMIT 1").fetchone()
+    for table, key in (("life", "id"), ("event", "life")):
+        columns = [row[1] for row in records.execute(f"PRAGMA table_info({table})")
+                   if row[1] not in (key, "seq")]
+        names = ", ".join(columns)
+        records.execute(
+            f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count}) "
+            f"INSERT INTO {table} ({key}, {names}) SELECT printf('0%025d', i), {names} "
+            f"FROM {table}, n WHERE {key} = ?", (source,))
+    records.commit()
+    assert records.execute("SELECT count(*) FROM life").fetchone()[0] > count
 
 
 class Bench:
@@ -59,6 +77,7 @@ class Bench:
     def starts(self):
         """Cold and warm pairs, interleaved, each pair's order turned round in the next."""
         cold, warm, floors, stops = [], [], [], []
+        self.commits, self.gaps = [], []
         own = procs.of_program(self.site.data)
         cpu = []
         for index in range(self.pairs):
@@ -73,14 +92,21 @@ class Bench:
                     floors.append((ours, floor))
         self._report_starts(cold, warm, floors, stops, cpu)
 
+    def synced_commits(self):
+        return self.site.get("/api/v1/server")[1]["synced_commits"]
+
     def _pair(self, ours_first, own):
         key, peer, floor = self.key(), self.peer(), self.peer()
         used = [0.0]
 
         def ours():
             before = procs.cpu_seconds(own["daemon"] + own["helper"])
+            commits = self.synced_commits()
             seconds = self.up(key)
+            self.commits.append(self.synced_commits() - commits)
             used[0] = procs.cpu_seconds(own["daemon"] + own["helper"]) - before
+            timings = self.site.show(key)["timings"]
+            self.gaps.append(timings["total_ms"] - timings["critical_path_ms"])
             return seconds
         first, second = (ours, peer.sequential) if ours_first else (peer.sequential, ours)
         one, two = first(), second()
@@ -105,6 +131,10 @@ class Bench:
         over = statistics.median(ours - floor for ours, floor in floors) * 1000
         add("Own overhead of an `up` (client included) above the same children by hand", over,
             "ms", 50, f"floor {statistics.median(f for _, f in floors) * 1000:.0f} ms")
+        add("The same as the daemon counts it: wall minus critical path of the steps",
+            statistics.median(self.gaps), "ms", 50, "steps include our own work within them")
+        add("Commits to the disk per `up`", statistics.median(self.commits), "", 6,
+            f"most {max(self.commits)}")
         add("Processor time of daemon and helper per `up`", statistics.mean(cpu) * 1000, "ms", 60,
             f"mean of {len(cpu)}; clock ticks of 10 ms")
         ours, floor = (statistics.median(column) for column in zip(*stops))
@@ -148,13 +178,16 @@ class Bench:
         for thread in threads:
             thread.join()
         at_once = time.monotonic() - started
-        ports = set()
+        addresses = set()
         for key in keys:
-            ports.update(harness.preview_url(self.site.show(key), name) for name in ("web", "api"))
-        if len(ports) != 4 * count:
-            errors.append(f"only {len(ports)} different addresses")
-        for key in keys:
-            self.stop(key)
+            shown = self.site.show(key)
+            if shown and shown["state"] == "running":
+                addresses.update(harness.preview_url(shown, name) for name in ("web", "api"))
+                self.stop(key)
+        if len(addresses) != 4 * count:
+            errors.append(f"only {len(addresses)} different addresses")
+        for error in errors:
+            print(f"  {error}", flush=True)
         self.report.add(f"{count} `up` at once: failures and clashes", len(errors), "", 0,
                         f"{at_once:.1f} s at once, {one_by_one:.1f} s one after the other")
 
@@ -177,7 +210,7 @@ class Bench:
             pass
         before = procs.switches(pids)
         time.sleep(self.idle_seconds)
-        count = procs.switches(pids) - before
+        count = procs.switches_between(before, procs.switches(pids))
         add = self.report.add
         add(f"Context switches, {previews} previews idle for {self.idle_seconds} s", count, "", 10,
             "daemon, helper and shims, all threads")
@@ -189,6 +222,35 @@ class Bench:
                 f"resident {max(each[1] for each in figures):.1f} MB, {len(figures)} shims")
         for key in keys:
             self.stop(key)
+
+    def many(self, count=10_000):
+        """A long history: records of so many removed previews beside a running one."""
+        key = self.key()
+        self.up(key)
+        self.stop(key)
+        key = self.key()
+        self.up(key)
+        self.site.daemon.terminate()
+        with contextlib.closing(sqlite3.connect(self.site.data / "seatrial.db")) as records:
+            copy_history(records, count)
+        started = time.monotonic()
+        daemon = self.site.serve()
+        assert daemon.wait_ready(60), "the daemon did not start"
+        ready = time.monotonic() - started
+        listed = []
+        for _ in range(9):
+            started = time.monotonic()
+            self.site.seatrial("ls", "--json", ok=True)
+            listed.append(time.monotonic() - started)
+        add = self.report.add
+        add(f"Daemon ready with {count} recorded previews", ready * 1000, "ms", 300,
+            "start of the process until it says so")
+        add(f"`ls --json` with {count} recorded previews", statistics.median(listed) * 1000, "ms",
+            150, "whole command, median of 9")
+        anonymous, resident = procs.memory(procs.of_program(self.site.data)["daemon"][0])
+        add(f"Daemon's anonymous memory with {count} recorded previews", anonymous, "MB", 45,
+            f"resident {resident:.0f} MB")
+        self.stop(key)
 
     def rebuild(self, build="build/release", rounds=10):
         """A changed source until the program is linked again."""

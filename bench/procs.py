@@ -17,6 +17,9 @@ def of_program(data):
             continue
         try:
             program = os.path.basename(os.readlink(f"/proc/{entry}/exe"))
+            # Both carry their data folder on the line: other installations are not counted.
+            if str(data) not in _read(entry, "cmdline").split("\0"):
+                continue
             parent = int(re.search(r"^PPid:\s+(\d+)", _read(entry, "status"), re.M).group(1))
         except (OSError, AttributeError):
             continue
@@ -35,13 +38,22 @@ def cpu_seconds(pids):
 
 
 def switches(pids):
-    """Context switches of all threads, wanted and forced."""
-    total = 0
+    """{(process, thread): context switches, wanted and forced}"""
+    counts = {}
     for pid in pids:
-        for task in os.listdir(f"/proc/{pid}/task"):
-            text = _read(pid, f"task/{task}/status")
-            total += sum(int(number) for number in re.findall(r"ctxt_switches:\s+(\d+)", text))
-    return total
+        try:
+            for task in os.listdir(f"/proc/{pid}/task"):
+                text = _read(pid, f"task/{task}/status")
+                counts[pid, task] = sum(
+                    int(number) for number in re.findall(r"ctxt_switches:\s+(\d+)", text))
+        except OSError:
+            continue
+    return counts
+
+
+def switches_between(before, after):
+    """Of threads that ended meanwhile only what was seen of them is known: nothing."""
+    return sum(count - before.get(key, 0) for key, count in after.items())
 
 
 def memory(pid):

@@ -153,6 +153,19 @@ def test_two_previews_do_not_meet(site, repo, postgres):
     assert text_of(site, "TINY-2") == "other"
 
 
+def test_many_at_once_do_not_clash(site, repo):
+    site.write_config({"int": "ttl: 24h, max: 20"})
+    site.serve().wait_ready()
+    keys = [f"MANY-{number}" for number in range(6)]
+    clients = [site.start("up", "--issue", key, "--json", cwd=repo.folder) for key in keys]
+    ends = [client.communicate(timeout=120) for client in clients]
+    assert [client.returncode for client in clients] == [0] * len(keys), ends
+    ports = [port for key in keys for port in site.show(key)["ports"].values()]
+    assert len(set(ports)) == 2 * len(keys)
+    for key in keys:
+        assert text_of(site, key) == "one"
+
+
 def test_the_key_is_read_from_the_branch(site, repo):
     repo.branch("feature/TINY-77-something")
     site.seatrial("up", "--json", cwd=repo.folder, ok=True)
