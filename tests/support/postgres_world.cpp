@@ -53,8 +53,7 @@ std::string postgres_census(const std::string& conninfo) {
     }
     // A closed connection lives on in the server for a moment, with its locks.
     while (true) {
-        const auto held =
-            db->query("SELECT 1 FROM pg_locks WHERE locktype = 'advisory'", {}, ctx);
+        const auto held = db->query("SELECT 1 FROM pg_locks WHERE locktype = 'advisory'", {}, ctx);
         if (!held || held->empty() || !wait_for(std::chrono::milliseconds(2), ctx)) {
             break;
         }
