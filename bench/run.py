@@ -5,6 +5,7 @@
 """
 import argparse
 import pathlib
+import signal
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
@@ -15,7 +16,12 @@ from report import Report  # noqa: E402
 PARTS = ("starts", "updates", "crowd", "idle", "many", "rebuild")
 
 
+def stop_in_order(*_):
+    sys.exit("bench: ended by a signal")
+
+
 def main():
+    signal.signal(signal.SIGTERM, stop_in_order)
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=10)

@@ -1,12 +1,21 @@
 """Fixtures of the end-to-end tests. One PostgreSQL for the session, a fresh data folder each."""
 import pathlib
 import shutil
+import signal
 import sys
 
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import harness  # noqa: E402
+
+
+def stop_in_order(*_):
+    raise KeyboardInterrupt
+
+
+# Ended by a signal, the tests still clear up behind them.
+signal.signal(signal.SIGTERM, stop_in_order)
 
 
 @pytest.fixture(scope="session")
