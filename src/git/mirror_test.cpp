@@ -398,8 +398,8 @@ TEST_F(MirrorTest, TidyJoinsPacksAndDropsOldArrivals) {
 
 // Dies by SIGKILL at a failpoint of receive or init, in a child of its own; then all is repeated.
 TEST_F(MirrorTest, KilledAtAnyPointIsRepeatable) {
-    if (const char* at = std::getenv("SEATRIAL_TEST_MIRROR")) {
-        const std::string commit = std::getenv("SEATRIAL_TEST_COMMIT");
+    if (const std::string at = test::from_env("SEATRIAL_TEST_MIRROR"); !at.empty()) {
+        const std::string commit = test::from_env("SEATRIAL_TEST_COMMIT");
         const Mirror target(std::filesystem::path(at) / "m/app.git");
         ASSERT_TRUE(target.ensure(soon()));
         ASSERT_TRUE(target.receive_bundle(std::filesystem::path(at) / "b", commit, soon()));

@@ -50,6 +50,12 @@ inline void write(const std::filesystem::path& path, const std::string& text) {
     std::ofstream(path, std::ios::binary | std::ios::trunc) << text;
 }
 
+// What a test has told the copy of itself that it starts; "" without it.
+inline std::string from_env(const char* name) {
+    const char* value = std::getenv(name);
+    return value == nullptr ? "" : value;
+}
+
 inline std::string slurp(const std::filesystem::path& path) {
     return seatrial::read_file(path, 16 << 20).value_or("<unreadable>");
 }

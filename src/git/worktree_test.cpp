@@ -286,9 +286,9 @@ TEST_F(Worktree, TwentyAtOnceAllSucceed) {
 
 // SIGKILL between the files that add makes, in a child of its own.
 TEST_F(Worktree, AddKilledAtAnyPointIsRepeatable) {
-    if (const char* at = std::getenv("SEATRIAL_TEST_ADD")) {
-        ASSERT_TRUE(add_worktree(at, std::getenv("SEATRIAL_TEST_MIRROR"),
-                                 std::getenv("SEATRIAL_TEST_COMMIT")));
+    if (const std::string at = test::from_env("SEATRIAL_TEST_ADD"); !at.empty()) {
+        ASSERT_TRUE(add_worktree(at, test::from_env("SEATRIAL_TEST_MIRROR"),
+                                 test::from_env("SEATRIAL_TEST_COMMIT")));
         return;
     }
     for (const char* point : {"worktree.add.folders", "worktree.add.admin"}) {
