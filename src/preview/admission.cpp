@@ -21,15 +21,11 @@ namespace {
 using nlohmann::json;
 constexpr int uid_slots = 1000;
 
-Result<std::set<int>> taken_ports(store::Records& records) {
+Result<std::set<int>> listened_ports() {
     std::set<int> taken;
     TRY_ASSIGN(const auto listeners, process::tcp_listeners());
     for (const auto& listener : listeners) {
         taken.insert(listener.port);
-    }
-    TRY_ASSIGN(const auto slots, records.slots("port", "host"));
-    for (const auto& slot : slots) {
-        taken.insert(static_cast<int>(slot.number));
     }
     return taken;
 }
@@ -173,7 +169,12 @@ Status choose_install_user(Admission& in) {
     return {};
 }
 
-Status take_ports(Admission& in, const std::set<int>& taken) {
+// Slots are read inside the transaction: two requests at once must not choose the same.
+Status take_ports(Admission& in, std::set<int> taken) {
+    TRY_ASSIGN(const auto slots, in.writer.slots("port", "host"));
+    for (const auto& slot : slots) {
+        taken.insert(static_cast<int>(slot.number));
+    }
     const auto before = in.spec.ports;
     std::erase_if(in.spec.ports, [&](const auto& item) { return !has_port(in.app, item.first); });
     TRY(choose_ports(in.app, in.server, taken, in.spec.ports));
@@ -261,7 +262,7 @@ Status admit_request(Admission& in, admit::Proposal proposal, const std::set<int
 Result<Wanted> Manager::admit_up(const UpRequest& request, const config::App& app,
                                  const config::Environment& environment) {
     const auto server = parts_.config.get();
-    TRY_ASSIGN(const auto taken, taken_ports(parts_.records));
+    TRY_ASSIGN(const auto taken, listened_ports());
     struct statvfs disk{};
     if (::statvfs(parts_.layout.data.c_str(), &disk) != 0) {
         return fail_errno("cannot read the free disk space", errno);

@@ -75,6 +75,10 @@ Result<bool> Writer::take_slot(const Slot& slot) {
     return db_.changes() > 0;
 }
 
+Result<std::vector<Slot>> Writer::slots(const std::string& kind, const std::string& place) {
+    return select_slots(db_, "kind = ? AND place = ?", {kind, place});
+}
+
 Status Writer::free_slots(const std::string& life) {
     return db_.run("DELETE FROM slot WHERE life = ?", {life});
 }

@@ -25,6 +25,7 @@ public:
     Status add_use(const std::string& life, const Owned& shared);    // a life uses a shared ref
     Status remove_uses(const std::string& life);
     Result<bool> take_slot(const Slot& slot);    // false: taken
+    Result<std::vector<Slot>> slots(const std::string& kind, const std::string& place);
     Status free_slots(const std::string& life);
     Status free_ports(const std::string& life);
     Status set_meta(const std::string& key, const std::string& value);
