@@ -186,6 +186,7 @@ private:
             plan::SweepOptions options;
             options.dry_run = dry_run;
             options.confirmed = confirmed;
+            options.all_trash = true;    // a person asked
             if (confirmed && instance_.moved && !dry_run) {
                 TRY(adopt_machine(options_.data, instance_.id));
                 instance_.moved = false;

@@ -176,7 +176,7 @@ Status Upkeep::sweep(const plan::SweepOptions& options, json& report, const Cont
     if (options.dry_run) {
         return {};
     }
-    TRY(empty_trash(options.confirmed, report, ctx));
+    TRY(empty_trash(options.all_trash, report, ctx));
     drop_old_logs();
     const auto config = parts_.config.get();
     const auto now = now_utc();

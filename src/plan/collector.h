@@ -17,6 +17,7 @@ namespace seatrial::plan {
 struct SweepOptions {
     bool dry_run = false;
     bool confirmed = false;                          // a person has seen the list: no cap, no grace
+    bool all_trash = false;                          // also what was thrown away a moment ago
     std::chrono::milliseconds grace{10 * 60'000};    // an orphan must be this old
     std::chrono::milliseconds shared_keep{7LL * 24 * 3'600'000};    // unused trees, templates
     std::size_t cap = 3;    // more than this and more than 20 %: stop and ask
