@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "git/mirror.h"
 #include "log/log.h"
 
 namespace seatrial::app {
@@ -178,6 +179,14 @@ Status Upkeep::sweep(const plan::SweepOptions& options, json& report, const Cont
     }
     TRY(empty_trash(options.all_trash, report, ctx));
     drop_old_logs();
+    std::error_code error;
+    for (const auto& entry :
+         std::filesystem::directory_iterator(parts_.layout.data / "mirrors", error)) {
+        if (const auto tidied = git::Mirror(entry.path()).tidy(ctx); !tidied) {
+            log::warn("a mirror could not be tidied", tidied.error(),
+                      {{"mirror", entry.path().filename().string()}});
+        }
+    }
     const auto config = parts_.config.get();
     const auto now = now_utc();
     return parts_.records.write(sql::Durability::relaxed, [&](store::Writer& writer) {
