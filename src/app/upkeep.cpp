@@ -67,6 +67,11 @@ void Upkeep::rearm_expiry() {
     if (stop_.context().cancelled()) {
         return;
     }
+    const auto any = parts_.records.next_expiry(false);
+    if (any && !*any) {
+        parts_.timers.clear("expiry");    // nothing expires, nothing to wake up for
+        return;
+    }
     milliseconds delay = longest_sleep;
     const auto now = now_utc();
     for (const bool warning : {false, true}) {
@@ -86,12 +91,6 @@ void Upkeep::rearm_expiry() {
         if (expiry_held_until_ > now) {
             delay = std::max<milliseconds>(delay, std::chrono::seconds(30));
         }
-    }
-    // Nothing recorded, nothing to wake up for.
-    const auto any = parts_.records.next_expiry(false);
-    if (any && !*any) {
-        parts_.timers.clear("expiry");
-        return;
     }
     parts_.timers.set("expiry", delay,
                       [this] { parts_.subjects.submit({[this] { expire(); }, "", "expiry"}); });

@@ -25,7 +25,7 @@ struct UpOptions {
     std::string ttl;               // duration, tightens
 };
 struct ServeOptions {
-    std::string user, roles, config_name, log_level = "info";
+    std::string user, config_name, log_level = "info";
     int port = 3000, ready_fd = -1, config_fd = -1;
     long owner = -1;
     bool log_file = false, embedded = false;
