@@ -1,7 +1,6 @@
 #include "process/runner_fixture.h"
 
 #include <fcntl.h>
-#include <grp.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -17,21 +16,12 @@
 #include "process/members.h"
 #include "process/proc.h"
 #include "process/tree.h"
+#include "support/ordinary_user.h"
 
 namespace seatrial::process {
 namespace {
 
-constexpr uid_t ordinary_uid = 65534;
 int counter = 0;
-
-void become_ordinary_user() {
-    if (::geteuid() == 0 && (::setgroups(0, nullptr) != 0 ||
-                             ::setresgid(ordinary_uid, ordinary_uid, ordinary_uid) != 0 ||
-                             ::setresuid(ordinary_uid, ordinary_uid, ordinary_uid) != 0)) {
-        std::fprintf(stderr, "cannot leave root\n");
-        ::_exit(3);
-    }
-}
 
 std::filesystem::path built_helper() {
     return std::filesystem::read_symlink("/proc/self/exe").parent_path() / "seatrial-helper";
@@ -101,7 +91,7 @@ void RunnerFixture::in_child(const World& world, const std::function<void()>& bo
     ASSERT_GE(child, 0);
     if (child == 0) {
         if (!world.root) {
-            become_ordinary_user();
+            test::leave_root();
         }
         ::setenv("SEATRIAL_HELPER", (base_ / "helper").c_str(), 1);
         ::setenv("SEATRIAL_CGROUPS", world.cgroups, 1);

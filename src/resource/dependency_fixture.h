@@ -2,7 +2,6 @@
 // Opening a runner as root leaves root for good, so every body runs in a child of its own.
 #pragma once
 
-#include <grp.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -22,6 +21,7 @@
 #include "resource/dependency_tree.h"
 #include "resource/folders.h"
 #include "resource/mount_table.h"
+#include "support/ordinary_user.h"
 
 namespace seatrial::resource {
 
@@ -89,10 +89,8 @@ protected:
         const pid_t child = ::fork();
         ASSERT_GE(child, 0);
         if (child == 0) {
-            if (!GetParam() && ::geteuid() == 0 &&
-                (::setgroups(0, nullptr) != 0 || ::setresgid(65534, 65534, 65534) != 0 ||
-                 ::setresuid(65534, 65534, 65534) != 0)) {
-                ::_exit(3);
+            if (!GetParam()) {
+                test::leave_root();
             }
             ::setenv("SEATRIAL_HELPER", (base_ / "helper").c_str(), 1);
             if (faults != nullptr) {

@@ -2,7 +2,6 @@
 #include "resource/worktree.h"
 
 #include <fcntl.h>
-#include <grp.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -19,6 +18,7 @@
 #include "git/mirror.h"
 #include "git/test_repository.h"
 #include "git/worktree.h"
+#include "support/ordinary_user.h"
 
 namespace seatrial::resource {
 namespace {
@@ -30,7 +30,6 @@ using git::test::soon;
 using nlohmann::json;
 using plan::Presence;
 
-constexpr uid_t ordinary = 65534;
 constexpr const char* instance = "tstwtr";
 
 // Folders whose rights an app has taken away cannot be emptied without root.
@@ -66,10 +65,8 @@ protected:
         const pid_t child = ::fork();
         ASSERT_GE(child, 0);
         if (child == 0) {
-            if (!GetParam() && ::geteuid() == 0 &&
-                (::setgroups(0, nullptr) != 0 || ::setresgid(ordinary, ordinary, ordinary) != 0 ||
-                 ::setresuid(ordinary, ordinary, ordinary) != 0)) {
-                ::_exit(3);
+            if (!GetParam()) {
+                test::leave_root();
             }
             ::setenv("SEATRIAL_HELPER", (base / "helper").c_str(), 1);
             body(base);

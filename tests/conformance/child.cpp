@@ -1,21 +1,27 @@
 #include "conformance/child.h"
 
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <spawn.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdlib>
 #include <iostream>
 
+#include "base/failpoint.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "support/ordinary_user.h"
 #include "support/temp_dir.h"
 
 namespace seatrial::conformance {
 namespace {
 
 constexpr const char* variable = "SEATRIAL_CONFORMANCE_CHILD";
+
+bool ordinary_user = false;
 
 std::map<std::string, MakeSubject>& registry() {
     static std::map<std::string, MakeSubject> all;
@@ -53,6 +59,46 @@ std::string content(const std::filesystem::path& file) {
 
 bool add_subject(const std::string& name, MakeSubject make) {
     return registry().emplace(name, make).second;
+}
+
+bool run_as_ordinary_user() {
+    ordinary_user = true;
+    return true;
+}
+
+int run_tests(int argc, char** argv) {
+    if (!ordinary_user || ::geteuid() != 0) {
+        testing::InitGoogleTest(&argc, argv);
+        return RUN_ALL_TESTS();
+    }
+    // The report's folder, and the build folder with the helper, may be closed to that user.
+    const test::TempDir dir;
+    check(::chmod(dir.path().c_str(), 0777) == 0, "chmod of the folder for the report");
+    const auto program = std::filesystem::read_symlink("/proc/self/exe");
+    std::filesystem::copy_file(program.parent_path() / "seatrial-helper", dir.path() / "helper");
+    ::setenv("SEATRIAL_HELPER", (dir.path() / "helper").c_str(), 1);
+    const std::string output = testing::GTEST_FLAG(output);
+    const auto report = dir.path() / "report.xml";
+    testing::GTEST_FLAG(output) = "xml:" + report.string();
+    const pid_t child = ::fork();
+    check(child >= 0, "fork");
+    if (child == 0) {
+        test::leave_root();
+        testing::InitGoogleTest(&argc, argv);
+        const int code = RUN_ALL_TESTS();
+        std::fflush(nullptr);
+        ::_exit(code);
+    }
+    int state = 0;
+    check(::waitpid(child, &state, 0) == child, "wait for the tests");
+    if (output.starts_with("xml:") && std::filesystem::exists(report)) {
+        std::filesystem::path to = output.substr(4);
+        if (output.ends_with('/')) {
+            to /= program.filename().string() + ".xml";
+        }
+        std::filesystem::copy_file(report, to, std::filesystem::copy_options::overwrite_existing);
+    }
+    return WIFEXITED(state) ? WEXITSTATUS(state) : 1;
 }
 
 const std::map<std::string, MakeSubject>& subjects() {
@@ -97,6 +143,11 @@ int run_as_child() {
     const char* given = std::getenv(variable);
     const std::string job = given == nullptr ? "" : given;
     ::unsetenv(variable);
+    // Opens its record file while we still may.
+    failpoints_active();
+    if (ordinary_user) {
+        test::leave_root();
+    }
     std::vector<std::string> parts;
     std::size_t from = 0;
     for (int i = 0; i < 3; ++i) {

@@ -28,4 +28,8 @@ ChildRun run_in_child(const std::string& subject, const std::string& world,
 bool is_child();
 int run_as_child();
 
+// What main() does otherwise: all tests. A program whose tests are of an ordinary user leaves root,
+// in a child, and its report still comes to where GTEST_OUTPUT says.
+int run_tests(int argc, char** argv);
+
 }    // namespace seatrial::conformance

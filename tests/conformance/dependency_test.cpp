@@ -1,7 +1,6 @@
 // dep-tree and dep-mount, as an ordinary user (copies) and, where we are root, with the
 // privileged helper (overlays). Opening a Runner as root leaves root for good, so every call
 // of a type is made by a short-lived fork of this program.
-#include <grp.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -21,6 +20,7 @@
 #include "resource/dependency_mount.h"
 #include "resource/dependency_tree.h"
 #include "resource/mount_table.h"
+#include "support/ordinary_user.h"
 
 namespace seatrial::conformance {
 namespace {
@@ -56,14 +56,6 @@ struct World {
     std::unique_ptr<resource::DependencyMount> mount;
 };
 
-void leave_root() {
-    constexpr uid_t ordinary = 65534;
-    check(::geteuid() != 0 ||
-              (::setgroups(0, nullptr) == 0 && ::setresgid(ordinary, ordinary, ordinary) == 0 &&
-               ::setresuid(ordinary, ordinary, ordinary) == 0),
-          "leave root");
-}
-
 json to_json(const Status& status) {
     return status ? json{{"ok", true}}
                   : json{{"ok", false},
@@ -86,7 +78,7 @@ json in_fork(const Kind& kind, const fs::path& base, const std::function<json(Wo
     if (child == 0) {
         ::close(ends[0]);
         if (!kind.root) {
-            leave_root();
+            test::leave_root();
         }
         std::string text;
         {
@@ -189,7 +181,7 @@ public:
             // Opens its record file while we still may.
             [[maybe_unused]] const bool active = failpoints_active();
             if (!kind.root) {
-                leave_root();
+                test::leave_root();
             }
             here_ = std::make_unique<World>(base_);
             return;

@@ -45,4 +45,7 @@ public:
 using MakeSubject = std::unique_ptr<Subject> (*)(const std::string& world);
 bool add_subject(const std::string& name, MakeSubject make);
 
+// Said at namespace scope as well: every process of this program leaves root at its start.
+bool run_as_ordinary_user();
+
 }    // namespace seatrial::conformance

@@ -2,10 +2,8 @@
 // children of this program could not open theirs. As root: src/resource/worktree_test.cpp.
 #include "resource/worktree.h"
 
-#include <grp.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -22,16 +20,6 @@ namespace seatrial::conformance {
 namespace {
 
 namespace fs = std::filesystem;
-
-// Every process of this program, before its first folder is made.
-void leave_root() {
-    constexpr uid_t ordinary = 65534;
-    if (::geteuid() == 0) {
-        check(::setgroups(0, nullptr) == 0 && ::setresgid(ordinary, ordinary, ordinary) == 0 &&
-                  ::setresuid(ordinary, ordinary, ordinary) == 0,
-              "leave root");
-    }
-}
 
 // A data folder with one mirror of two commits.
 class GitWorld : public Subject {
@@ -134,11 +122,11 @@ private:
 
 template <class Made>
 std::unique_ptr<Subject> make(const std::string& world) {
-    leave_root();
     return std::make_unique<Made>(world);
 }
 
 const bool added[] = {
+    run_as_ordinary_user(),
     add_subject("git-ref", &make<MirrorRefSubject>),
     add_subject("worktree", &make<WorktreeSubject>),
 };
