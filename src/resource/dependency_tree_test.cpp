@@ -11,11 +11,9 @@ namespace seatrial::resource {
 namespace {
 
 using plan::Presence;
-using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using ::testing::Not;
 
 class DependencyTreeTest : public DependencyFixture {
 protected:
