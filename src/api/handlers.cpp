@@ -128,6 +128,7 @@ http::Response get_server(Services& services, const http::Request& /*request*/,
                   {"cgroup", isolation.cgroup},
                   {"seccomp", isolation.seccomp},
                   {"landlock_abi", isolation.landlock_abi},
+                  {"private_tmp", isolation.private_tmp},
                   {"own_uid", isolation.own_uid},
                   {"missing", isolation.missing}}},
                 {"health", services.health()}};

@@ -16,6 +16,7 @@
 #include "app/identity.h"
 #include "app/types.h"
 #include "app/upkeep.h"
+#include "app/worktree_root.h"
 #include "base/failpoint.h"
 #include "http/listen.h"
 #include "http/server.h"
@@ -113,6 +114,8 @@ public:
         }
         variables_ = config::preview_variables(environment_variable);
         TRY_ASSIGN(auto server, load_config(options_, variables_));
+        TRY(settle_worktrees(worktree_root(server, variables_, options_.config_embedded),
+                             options_.data, instance_.id, *runner_));
         // One worker per node at work, but no plan may starve the others.
         nodes_.emplace(server.workers,
                        std::map<std::string, int>{{"clone", 2}, {"install", 2}, {"git", 4}});

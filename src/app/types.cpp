@@ -53,7 +53,8 @@ void add_types(plan::Types& types, const TypeParts& parts) {
                                  const Context& ctx) { return runner.own(tree, uid_slot, ctx); },
         [&runner = parts.runner](const std::filesystem::path& tree, const Context& ctx) {
             return runner.remove(tree, ctx);
-        }));
+        },
+        layout.previews));
     types.add(std::make_unique<resource::Migration>(parts.runner, parts.servers, layout.previews,
                                                     database_url));
     types.add(std::make_unique<resource::Component>(parts.runner, layout.data, database_url));

@@ -10,12 +10,13 @@
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
+#include <utility>
 
 #include "base/failpoint.h"
 #include "base/names.h"
 #include "helper/server.h"
-#include "process/beneath.h"
 #include "process/overlay.h"
+#include "process/private_tmp.h"
 #include "process/proc.h"
 #include "process/tree.h"
 #include "process/uid_range.h"
@@ -72,7 +73,7 @@ Status serve_own(const Server& server, const std::string& fields) {
     }
     const uid_t first = process::first_uid(server.instance);
     const uid_t slot = first + static_cast<uid_t>(asked.number);
-    TRY_ASSIGN(const auto place, process::open_parent(server.data, asked.texts[0]));
+    TRY_ASSIGN(const auto place, process::open_parent(server.roots, asked.texts[0]));
     return process::own_tree(
         place.first, place.second,
         {asked.number < 0 ? server.uid : slot, asked.number < 0 ? server.gid : slot, server.uid,
@@ -82,7 +83,7 @@ Status serve_own(const Server& server, const std::string& fields) {
 // remove and umount: what is not there is done.
 Status serve_away(const Server& server, Verb verb, const std::string& fields) {
     TRY_ASSIGN(const auto asked, process::decode_plain(fields, 1));
-    const auto place = process::open_parent(server.data, asked.texts[0]);
+    const auto place = process::open_parent(server.roots, asked.texts[0]);
     if (!place) {
         return place.error().code == Code::not_found ? Status{}
                                                      : Status(tl::unexpected(place.error()));
@@ -99,24 +100,32 @@ Status serve_mount(const Server& server, const std::string& fields) {
             return fail(Code::refused, "'" + path + "' cannot be part of an overlay");
         }
         TRY_ASSIGN([[maybe_unused]] const auto deep_enough,
-                   process::open_parent(server.data, path));
-        TRY_ASSIGN(Fd folder, process::open_below(server.data, path, O_PATH | O_DIRECTORY));
+                   process::open_parent(server.roots, path));
+        TRY_ASSIGN(Fd folder, process::open_below(server.roots, path, O_PATH | O_DIRECTORY));
         folders.push_back(std::move(folder));
     }
-    TRY_ASSIGN(const auto place, process::open_parent(server.data, asked.texts[3]));
+    TRY_ASSIGN(const auto place, process::open_parent(server.roots, asked.texts[3]));
     return process::mount_overlay({std::move(folders[0]), std::move(folders[1]),
                                    std::move(folders[2]), std::move(folders[3])},
                                   place.first, place.second);
 }
 
+std::string hello(const Server& server) {
+    process::WireWriter out;
+    out.number(server.private_tmp ? 1 : 0);
+    out.text(process::encode(server.cgroups));
+    return out.bytes();
+}
+
 Result<std::string> serve(const Server& server, Request& request) {
     switch (request.verb) {
-        case Verb::hello: return process::encode(server.cgroups);
+        case Verb::hello: return hello(server);
         case Verb::run: serve_run(server, request);
         case Verb::kill: return done(serve_kill(server, request.fields));
         case Verb::forget: return done(serve_forget(server, request.fields));
         case Verb::census: return serve_census(server, request.fields);
         case Verb::own: return done(serve_own(server, request.fields));
+        case Verb::root: break;    // changes the helper itself: see answer_root()
         case Verb::mount: return done(serve_mount(server, request.fields));
         case Verb::remove:
         case Verb::umount: return done(serve_away(server, request.verb, request.fields));
@@ -136,6 +145,28 @@ Status read_fields(const Fd& file, std::string& fields) {
         return fail(Code::invalid, "the request is malformed");
     }
     return {};
+}
+
+// Once, before the daemon has listened to anybody: one that was taken over later gets no root.
+Status take_root(Server& server, const Fd& fields_file) {
+    std::string fields;
+    TRY(read_fields(fields_file, fields));
+    TRY_ASSIGN(const auto asked, process::decode_plain(fields, 1));
+    if (std::exchange(server.sealed, true)) {
+        return fail(Code::conflict, "the roots are settled");
+    }
+    if (!asked.texts[0].empty()) {
+        TRY_ASSIGN(server.roots.worktrees,
+                   process::adopt_root(asked.texts[0], server.uid, server.gid));
+        server.roots.worktrees_path = asked.texts[0];
+    }
+    return {};
+}
+
+void answer_root(Server& server, process::Received& received) {
+    Request request;
+    request.reply = std::move(received.fds[0]);
+    send_reply(request, done(take_root(server, received.fds[1])));
 }
 
 // In a process of its own. Never returns.
@@ -168,6 +199,10 @@ int serve_all(Server& server, Fd life) {
         if (!received || received->bytes.empty()) {
             return 0;
         }
+        if (received->bytes[0] == static_cast<char>(Verb::root) && received->fds.size() == 2) {
+            answer_root(server, *received);
+            continue;
+        }
         if (::fork() == 0) {
             life.reset();
             handle(server, *received, self);
@@ -197,14 +232,16 @@ int start(int argc, char** argv) {
         return refuse("will not serve root");
     }
     server.instance = argv[2];
-    server.data = Fd(::open(argv[1], O_PATH | O_DIRECTORY | O_CLOEXEC));
+    server.roots.data_path = argv[1];
+    server.roots.data = Fd(::open(argv[1], O_PATH | O_DIRECTORY | O_CLOEXEC));
     int life[2];
-    if (!server.data || ::fcntl(control, F_SETFD, FD_CLOEXEC) != 0 ||
+    if (!server.roots.data || ::fcntl(control, F_SETFD, FD_CLOEXEC) != 0 ||
         ::pipe2(life, O_CLOEXEC) != 0) {
         return refuse("cannot open the data folder or the control socket");
     }
     server.life = Fd(life[0]);
     failpoints_active();    // reads its variables
+    server.private_tmp = server.root && process::can_have_private_tmp();
     ::clearenv();
     ::setsid();
     ::umask(022);

@@ -12,7 +12,6 @@
 
 #include "base/failpoint.h"
 #include "helper/server.h"
-#include "process/beneath.h"
 #include "process/confine.h"
 #include "process/landlock.h"
 #include "process/proc.h"
@@ -32,6 +31,7 @@ struct Start {
     process::Confinement to;
     process::Shim shim;
     Fd cwd;
+    process::PrivateTmp tmp;
     Fd landlock;
     Fd null;
     Fd output;
@@ -64,18 +64,56 @@ Status choose_identity(const Server& server, Start& start) {
     return {};
 }
 
+Status prepare_view(const Server& server, Start& start) {
+    const RunRequest& asked = start.request;
+    if (!server.private_tmp) {
+        return {};
+    }
+    Fd folder;
+    if (!asked.tmp.empty()) {
+        TRY_ASSIGN(folder, process::open_below(server.roots, asked.tmp, O_PATH | O_DIRECTORY));
+    }
+    TRY_ASSIGN(start.tmp, process::make_private_tmp(folder));
+    start.to.private_tmp = true;
+    start.to.cwd_path = process::absolute_path(server.roots, asked.cwd);
+    process::PrivateView& view = start.to.view;
+    view.mounts = &start.tmp;
+    view.own = process::owner_folder(server.roots, asked.cwd);
+    view.roots.emplace_back(server.roots.data_path, server.roots.data.get());
+    if (server.roots.worktrees) {
+        view.roots.emplace_back(server.roots.worktrees_path, server.roots.worktrees.get());
+    }
+    for (const auto& path : asked.shown) {
+        if (path.starts_with('/') && process::is_private(path) &&
+            path.find("..") == std::string::npos && path.find("//") == std::string::npos) {
+            view.shown.push_back(path);
+        }
+    }
+    view.uid = start.to.uid;
+    view.gid = start.to.gid;
+    return {};
+}
+
 Status open_landlock(const Server& server, Start& start) {
     if (process::landlock_abi() == 0) {
         return {};
     }
     std::vector<Fd> places;
-    for (const char* shared : {"/tmp", "/var/tmp", "/dev"}) {
+    for (const int own : {start.tmp.tmp.get(), start.tmp.shm.get()}) {
+        if (start.to.private_tmp) {
+            places.emplace_back(::fcntl(own, F_DUPFD_CLOEXEC, 3));
+        }
+    }
+    for (const char* shared : {"/dev", "/tmp", "/var/tmp"}) {
+        if (start.to.private_tmp && shared != std::string_view("/dev")) {
+            continue;
+        }
         if (Fd place(::open(shared, O_PATH | O_CLOEXEC)); place) {
             places.push_back(std::move(place));
         }
     }
     for (const auto& path : start.request.writable) {
-        TRY_ASSIGN(Fd place, process::open_below(server.data, path, O_PATH));
+        TRY_ASSIGN(Fd place, process::open_below(server.roots, path, O_PATH));
         places.push_back(std::move(place));
     }
     places.emplace_back(::fcntl(start.cwd.get(), F_DUPFD_CLOEXEC, 3));
@@ -99,7 +137,8 @@ Status prepare(const Server& server, Request& request, Start& start) {
     if (asked.has_seccomp) {
         TRY(process::read_seccomp(request.fds[3], start.to.seccomp));
     }
-    TRY_ASSIGN(start.cwd, process::open_below(server.data, asked.cwd, O_PATH | O_DIRECTORY));
+    TRY_ASSIGN(start.cwd, process::open_below(server.roots, asked.cwd, O_PATH | O_DIRECTORY));
+    TRY(prepare_view(server, start));
     TRY(open_landlock(server, start));
     start.null = Fd(::open("/dev/null", O_RDWR | O_CLOEXEC));
     TRY(make_pipe(start.shim.output, start.output));

@@ -1,7 +1,7 @@
 // The privileged half of Seatrial. Started by the daemon before it drops root, it answers the
 // few verbs of process/wire.h and ends with the daemon. Everything it reads is hostile: names
-// must carry the instance's mark, paths are opened below the data folder without following
-// links, uids come from the instance's own range, and nothing ever runs as root.
+// must carry the instance's mark, paths are opened below the roots without following links, uids
+// come from the instance's own range, and nothing ever runs as root.
 #pragma once
 
 #include <sys/types.h>
@@ -13,16 +13,19 @@
 #include "base/file.h"
 #include "process/cgroup.h"
 #include "process/members.h"
+#include "process/roots.h"
 #include "process/wire.h"
 
 namespace seatrial::helper {
 
 struct Server {
-    Fd data;    // the data folder, O_PATH
+    process::Roots roots;
+    bool sealed = false;    // the daemon has said where worktrees lie
     std::string instance;
     uid_t uid = 0;    // of the daemon, never 0
     gid_t gid = 0;
     bool root = false;
+    bool private_tmp = false;    // runs can have one
     process::CgroupLayout cgroups;
     Fd life;    // readable (end of file) once the helper has died
 };

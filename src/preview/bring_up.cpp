@@ -164,6 +164,7 @@ Reconciler::Next Reconciler::succeed(store::Life& life, const Spec& spec, const 
                            {"cgroup", isolation.cgroup},
                            {"seccomp", isolation.seccomp},
                            {"landlock_abi", isolation.landlock_abi},
+                           {"private_tmp", isolation.private_tmp},
                            {"missing", isolation.missing}};
     status["timings"] = {{"total_ms", result.elapsed.count()},
                          {"critical_path_ms", result.critical_path.count()}};

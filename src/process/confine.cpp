@@ -137,9 +137,10 @@ void reset_signals() {
 }    // namespace
 
 std::string describe(const Failure& failure) {
-    constexpr std::array<const char*, 8> stages{
-        "set its limits", "change to its user", "drop privileges",       "close descriptors",
-        "enter Landlock", "set seccomp",        "enter the work folder", "start the program"};
+    constexpr std::array<const char*, 9> stages{
+        "set its limits",  "make its private /tmp", "change to its user",
+        "drop privileges", "close descriptors",     "enter Landlock",
+        "set seccomp",     "enter the work folder", "start the program"};
     return std::string("cannot ") + stages.at(failure.stage) + ": " + std::strerror(failure.error);
 }
 
@@ -158,13 +159,19 @@ void become_command(const Confinement& to) {
     ::setsid();
     ::umask(022);
     demand(set_limits(to), Failure::limits);
+    Fd cwd;
+    if (to.private_tmp) {
+        demand(enter_private_tmp(to.view), Failure::mounts);
+        cwd = reopen_folder(to.cwd_path, to.cwd);
+        demand(static_cast<bool>(cwd), Failure::mounts);
+    }
     demand(set_identity(to), Failure::identity);
     demand(set_privileges(to), Failure::privileges);
     // Landlock and working folder by descriptor: both survive as close-on-exec.
     demand(set_descriptors(to), Failure::descriptors);
     demand(to.landlock < 0 || enter_landlock(to.landlock), Failure::landlock);
     demand(set_seccomp(to), Failure::seccomp);
-    demand(::fchdir(to.cwd) == 0, Failure::cwd);
+    demand(::fchdir(cwd ? cwd.get() : to.cwd) == 0, Failure::cwd);
     reset_signals();
     execute(*to.request);
     demand(false, Failure::exec);

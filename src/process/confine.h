@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "process/cgroup.h"
+#include "process/private_tmp.h"
 #include "process/wire.h"
 
 namespace seatrial::process {
@@ -19,6 +20,9 @@ struct Confinement {
     gid_t gid = 0;
     bool root = false;
     pid_t shim = 0;
+    bool private_tmp = false;
+    PrivateView view;
+    std::string cwd_path;    // absolute, for private_tmp
     // Borrowed descriptors; landlock -1: none.
     int cwd = -1;
     int landlock = -1;
@@ -32,7 +36,7 @@ struct Confinement {
 // Where it failed: `exec` is the user's fault, every other stage means that the protection
 // could not be had, and the command was not run.
 struct Failure {
-    enum Stage { limits, identity, privileges, descriptors, landlock, seccomp, cwd, exec };
+    enum Stage { limits, mounts, identity, privileges, descriptors, landlock, seccomp, cwd, exec };
     Stage stage = exec;
     int error = 0;
 };

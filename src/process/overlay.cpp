@@ -56,8 +56,13 @@ Status mount_overlay(const Overlay& overlay, const Fd& parent, const std::string
     const std::string options = "lowerdir=" + fd_path(overlay.lower) +
                                 ",upperdir=" + fd_path(overlay.upper) +
                                 ",workdir=" + fd_path(overlay.work);
-    if (::mount("seatrial", fd_path(overlay.target).c_str(), "overlay", MS_NOSUID | MS_NODEV,
-                options.c_str()) != 0) {
+    const auto mount_with = [&](const char* more) {
+        return ::mount("seatrial", fd_path(overlay.target).c_str(), "overlay", MS_NOSUID | MS_NODEV,
+                       (options + more).c_str()) == 0;
+    };
+    // Without redirects a folder of the lower tree cannot be renamed (EXDEV), and package managers
+    // do that; kernels before 4.10 do not know them.
+    if (!mount_with(",redirect_dir=on") && !(errno == EINVAL && mount_with(""))) {
         return fail(Code::unavailable,
                     "cannot mount an overlay at '" + name + "': " + std::strerror(errno));
     }

@@ -118,8 +118,9 @@ TEST(Cgroup, ReadsBothCountersOfTheOomKiller) {
 }
 
 TEST(Wire, RequestsComeBackAndNothingElseIsTaken) {
-    RunRequest request{"name", Profile::tool, 3,    {1, 2, 3, 44, 5}, {"a", ""}, {"B=c"},
-                       "cwd",  {"w"},         1000, {80, 443},        true};
+    RunRequest request{"name",    Profile::tool, 3,    {1, 2, 3, 44, 5}, {"a", ""}, {"B=c"},
+                       "cwd",     {"w"},         1000, {80, 443},        true,      "t",
+                       {"/tmp/x"}};
     const std::string bytes = encode(request);
     const auto back = decode_run(bytes);
     ASSERT_OK(back);

@@ -31,7 +31,11 @@ struct RunSpec {
     std::vector<std::string> env;     // the whole environment of the command
     std::filesystem::path cwd;        // below one of the helper's roots
     std::vector<std::filesystem::path> writable;    // Landlock: besides cwd, /tmp and /dev
-    int uid_slot = -1;                              // -1: this user (the only choice without root)
+    // As root: what it sees as /tmp and /var/tmp (process/private_tmp.h), below a root; "" for a
+    // tmpfs of its own. `shown`: folders below /tmp of the host that it sees nevertheless.
+    std::filesystem::path tmp;
+    std::vector<std::filesystem::path> shown;
+    int uid_slot = -1;    // -1: this user (the only choice without root)
     Limits limits;
     std::filesystem::path log;            // stdout and stderr, appended, below one of the roots
     std::int64_t log_bytes = 16 << 20;    // capped with a truncation mark
@@ -44,7 +48,8 @@ struct Isolation {
     bool own_uid = false;
     std::string cgroup;    // "v2", "v1", "kill-only", "none"
     bool seccomp = false;
-    int landlock_abi = 0;                // 0: none
+    int landlock_abi = 0;    // 0: none
+    bool private_tmp = false;
     std::vector<std::string> missing;    // one plain sentence for each thing not reached
 };
 

@@ -120,6 +120,9 @@ Result<std::string> Runner::Impl::relative(const std::filesystem::path& path) co
             return inside.ends_with('/') ? inside.substr(0, inside.size() - 1) : inside;
         }
     }
+    if (!worktrees.empty() && plain.string().starts_with(worktrees + "/")) {
+        return plain.has_filename() ? plain.string() : plain.parent_path().string();
+    }
     return fail(Code::refused, path.string() + " is not below " + given.string());
 }
 
@@ -161,12 +164,18 @@ Status Runner::start(const RunSpec& spec, const Context& ctx) {
                        {},
                        spec.log_bytes,
                        spec.tcp_bind,
-                       static_cast<bool>(impl_->seccomp)};
+                       static_cast<bool>(impl_->seccomp),
+                       {},
+                       {}};
     TRY_ASSIGN(request.cwd, impl_->relative(spec.cwd));
     for (const auto& path : spec.writable) {
         TRY_ASSIGN(auto inside, impl_->relative(path));
         request.writable.push_back(std::move(inside));
     }
+    if (!spec.tmp.empty()) {
+        TRY_ASSIGN(request.tmp, impl_->relative(spec.tmp));
+    }
+    request.shown.assign(spec.shown.begin(), spec.shown.end());
     TRY_ASSIGN([[maybe_unused]] const auto log_inside, impl_->relative(spec.log));
     TRY(failpoint("runner.start.before"));
     auto held = hold(impl_->folder(spec.name), true);

@@ -39,6 +39,11 @@ public:
     static Result<std::unique_ptr<Runner>> open(const HelperOptions& options);
     ~Runner();
 
+    // Where worktrees lie when not in the data folder (absolute, plain): makes and takes over the
+    // folder as process/roots.h says, and lets every path below it be named. Once, at the daemon's
+    // start, also with "" for none: afterwards the helper accepts no root. Thread: before others.
+    Status set_worktrees(const std::string& path, const Context& ctx);
+
     // Starts the run and returns once its shim holds the lock. Repeating the call for a live
     // run is a `conflict`; an ended run of that name is replaced.
     Status start(const RunSpec& spec, const Context& ctx);

@@ -25,6 +25,7 @@ struct RunLook {
 struct Runner::Impl {
     std::filesystem::path data;     // canonical
     std::filesystem::path given;    // as the caller knows it
+    std::string worktrees;          // the other root, or ""
     std::string instance;
     Identity identity;
     bool root = false;    // of the helper
@@ -33,6 +34,7 @@ struct Runner::Impl {
     CgroupLayout cgroups;
     Fd seccomp;    // none: the kernel has no filters
     int landlock = 0;
+    bool private_tmp = false;
 
     ~Impl();    // the helper ends with its socket
     Status start_helper();
@@ -40,7 +42,7 @@ struct Runner::Impl {
     // Asks the helper and waits for its reply.
     Result<std::string> call(Verb verb, const std::string& fields, const std::vector<int>& fds,
                              const Context& ctx) const;
-    // `path` as seen from the data folder; `refused` when it is not below it.
+    // `path` as the helper wants it (process/roots.h); `refused` when it is below no root.
     Result<std::string> relative(const std::filesystem::path& path) const;
     Status check_name(const std::string& name) const;
     std::filesystem::path folder(const std::string& name) const { return data / "run" / name; }

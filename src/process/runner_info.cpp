@@ -156,6 +156,7 @@ Isolation Runner::isolation() const {
     reached.cgroup = cgroups.kind();
     reached.seccomp = static_cast<bool>(impl_->seccomp);
     reached.landlock_abi = impl_->landlock;
+    reached.private_tmp = impl_->private_tmp;
     const auto missing = [&reached](bool there, const char* sentence) {
         if (!there) {
             reached.missing.emplace_back(sentence);
@@ -178,13 +179,17 @@ Isolation Runner::isolation() const {
     missing(reached.seccomp, "No system call filter: the kernel has no seccomp filters.");
     missing(reached.landlock_abi > 0,
             "No Landlock: previews may write wherever their user may (needs Linux 5.19).");
+    missing(
+        reached.private_tmp,
+        "No private /tmp: what previews write to /tmp, /var/tmp and /dev/shm is seen by all and "
+        "stays (needs root and Linux 5.2).");
     const std::string data = impl_->data.string() + "/";
     missing(
         !data.starts_with("/tmp/") && !data.starts_with("/var/tmp/") && !data.starts_with("/dev/"),
         "The data folder lies below a folder that every preview may write to: Landlock does "
         "not protect it.");
-    const bool strong =
-        reached.own_uid && memory && pids && cpu && reached.seccomp && reached.landlock_abi > 0;
+    const bool strong = reached.own_uid && memory && pids && cpu && reached.seccomp &&
+                        reached.landlock_abi > 0 && reached.private_tmp;
     const bool standard = reached.own_uid && reached.seccomp;
     reached.level = strong ? "strong" : standard ? "standard" : "basic";
     return reached;

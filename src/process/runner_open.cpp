@@ -113,7 +113,9 @@ Status Runner::Impl::start_helper() {
 
 Status Runner::Impl::greet(const Context& ctx) {
     TRY_ASSIGN(const std::string told, call(Verb::hello, "", {}, ctx));
-    TRY_ASSIGN(cgroups, decode_cgroup(told));
+    WireReader in(told);
+    private_tmp = in.number(0, 1) == 1;
+    TRY_ASSIGN(cgroups, decode_cgroup(in.blob()));
     landlock = landlock_abi();
     auto program = make_seccomp_program();
     if (program) {
@@ -161,6 +163,13 @@ Status Runner::Impl::end_left_tools(Runner& runner) const {
         // Nobody waits for it any more.
         TRY(runner.forget(name, ctx));
     }
+    return {};
+}
+
+Status Runner::set_worktrees(const std::string& path, const Context& ctx) {
+    TRY_ASSIGN([[maybe_unused]] const auto reply,
+               impl_->call(Verb::root, encode(PlainRequest{{path}, 0}), {}, ctx));
+    impl_->worktrees = path;
     return {};
 }
 

@@ -171,9 +171,9 @@ TEST_P(RunnerWorlds, LeavesTheGraceToTheApp) {
         // give it, and must see TERM only once.
         const RunSpec spec =
             shell(*runner, "grace",
+                  "trap 'exit 3' TERM; "
                   "sh -c 'exec 2>/dev/null; trap \"echo term; sleep 1; echo bye; exit 0\" TERM; "
-                  "echo ready; while :; do sleep 0.05; done' & "
-                  "trap 'exit 3' TERM; wait");
+                  "echo ready; while :; do sleep 0.05; done' & wait");
         ASSERT_OK(runner->start(spec, soon()));
         ASSERT_TRUE(eventually([&] { return log_of("grace") == "ready\n"; }));
         ASSERT_OK(runner->kill(spec.name, milliseconds(10000), soon()));

@@ -120,6 +120,8 @@ std::string encode(const RunRequest& request) {
         out.number(port);
     }
     out.number(request.has_seccomp ? 1 : 0);
+    out.text(request.tmp);
+    out.texts(request.shown);
     return out.bytes();
 }
 
@@ -139,6 +141,8 @@ Result<RunRequest> decode_run(std::string_view bytes) {
         request.tcp_bind.push_back(static_cast<int>(in.number(0, 65535)));
     }
     request.has_seccomp = in.number(0, 1) == 1;
+    request.tmp = in.text();
+    request.shown = in.texts();
     if (!in.done() || request.argv.empty() || request.argv[0].empty()) {
         return malformed();
     }

@@ -20,7 +20,7 @@
 
 namespace seatrial::process {
 
-enum class Verb : std::uint8_t { hello = 1, run, kill, forget, own, remove, mount, umount, census };
+enum class Verb : char { hello = 1, run, kill, forget, own, remove, mount, umount, census, root };
 
 inline constexpr std::size_t max_request = 2 << 20;    // bytes of fields
 inline constexpr std::size_t max_texts = 65536;        // entries of a list
@@ -56,7 +56,7 @@ private:
     bool ok_ = true;
 };
 
-// Paths are relative to the data folder. Descriptors: run folder, lock, log, and the seccomp
+// Paths as in process/roots.h. Descriptors: run folder, lock, log, and the seccomp
 // program when has_seccomp.
 struct RunRequest {
     std::string name;
@@ -70,6 +70,8 @@ struct RunRequest {
     std::int64_t log_bytes = 0;
     std::vector<int> tcp_bind;
     bool has_seccomp = false;
+    std::string tmp;                   // "": a tmpfs
+    std::vector<std::string> shown;    // absolute
 };
 std::string encode(const RunRequest& request);
 Result<RunRequest> decode_run(std::string_view bytes);
@@ -87,7 +89,7 @@ struct KillRequest {
 std::string encode(const KillRequest& request);
 Result<KillRequest> decode_kill(std::string_view bytes);
 
-// own, remove, mount, umount, forget, census: some texts and a number.
+// own, remove, mount, umount, forget, census, root: some texts and a number.
 struct PlainRequest {
     std::vector<std::string> texts;
     std::int64_t number = 0;

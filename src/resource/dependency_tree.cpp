@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -259,6 +260,16 @@ Status DependencyTree::install(const Job& job, const Context& ctx) {
     } catch (const nlohmann::json::exception& error) {
         return fail(Code::internal, std::string("a dep-tree spec is not whole: ") + error.what());
     }
+    // The home is every installation's of the app, what lies in /tmp is this one's.
+    run.tmp = job.folder / "tmp";
+    TRY(make_dirs(run.tmp, 0700));
+    if (job.uid_slot >= 0) {
+        TRY(runner_.own(run.tmp, job.uid_slot, ctx));
+    }
+    std::ranges::replace_if(
+        run.env, [](const auto& line) { return line.starts_with("TMPDIR="); },
+        "TMPDIR=" + run.tmp.string());
+    run.writable.push_back(run.tmp);
     const Context limited = job.timeout.count() > 0 ? ctx.with_timeout(job.timeout) : ctx;
     auto ended = run_telling(run, job, limited);
     if (!ended) {

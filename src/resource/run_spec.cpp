@@ -4,11 +4,61 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "process/private_tmp.h"
 
 namespace seatrial::resource {
+namespace {
+
+// A server that listens on a UNIX socket alone is reached through the socket's folder, also
+// where that lies below the /tmp that the run does not see.
+Status show_database_socket(process::RunSpec& run, const nlohmann::json& spec,
+                            const process::Runner& runner) {
+    const auto environment = spec.value("environment", nlohmann::json::object());
+    const auto database = environment.value("database", nlohmann::json::object());
+    const std::string start = database.value("variable", "DATABASE_URL") + "=";
+    for (const auto& line : run.env) {
+        const auto folder = line.starts_with(start) ? socket_folder(line) : "";
+        if (!runner.isolation().private_tmp || !process::is_private(folder)) {
+            continue;
+        }
+        const bool whole = std::ranges::any_of(process::private_folders,
+                                               [&](const char* each) { return folder == each; });
+        if (whole) {
+            return fail(Code::invalid,
+                        "postgres.url: the server is reached by a socket in " + folder +
+                            " only, and previews have a " + folder + " of their own",
+                        "let it listen on 127.0.0.1 too (listen_addresses), or put its socket "
+                        "elsewhere (unix_socket_directories = '/run/postgresql')");
+        }
+        run.shown.emplace_back(folder);
+    }
+    return {};
+}
+
+}    // namespace
+
+std::string socket_folder(std::string_view url) {
+    constexpr std::string_view key = "host=%2F";
+    const auto at = url.find(key);
+    std::string folder;
+    for (auto i = at == std::string_view::npos ? url.size() : at + key.size() - 3;
+         i < url.size() && url[i] != '&'; ++i) {
+        unsigned code = 0;
+        if (url[i] == '%' && i + 2 < url.size() &&
+            std::from_chars(&url[i + 1], &url[i + 1] + 2, code, 16).ptr == &url[i + 1] + 2) {
+            folder += static_cast<char>(code);
+            i += 2;
+        } else {
+            folder += url[i];
+        }
+    }
+    return folder;
+}
 
 Result<process::RunSpec> make_run_spec(const std::string& name, process::Profile profile,
                                        const nlohmann::json& spec, process::Runner& runner,
@@ -33,6 +83,8 @@ Result<process::RunSpec> make_run_spec(const std::string& name, process::Profile
     TRY_ASSIGN(run.env, make_environment(spec.value("environment", nlohmann::json::object()), home,
                                          database_url, ctx));
     run.writable.push_back(home);
+    run.tmp = home / "tmp";
+    TRY(show_database_socket(run, spec, runner));
     for (const auto& path : spec.value("writable", nlohmann::json::array())) {
         run.writable.emplace_back(path.get<std::string>());
     }

@@ -17,6 +17,9 @@ Result<process::RunSpec> make_run_spec(const std::string& name, process::Profile
                                        const nlohmann::json& spec, process::Runner& runner,
                                        const DatabaseUrl& database_url, const Context& ctx);
 
+// The socket's folder in a URL as PostgresServers makes it ("...?host=%2Ftmp%2Fx"); "" for TCP.
+std::string socket_folder(std::string_view url);
+
 // The last `lines` lines of a log, made printable, at most 4 KB; "" when there is none.
 std::string log_tail(const std::filesystem::path& log, int lines);
 

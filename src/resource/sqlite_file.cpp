@@ -75,10 +75,11 @@ Status make_empty(const fs::path& file) {
 
 }    // namespace
 
-SqliteFile::SqliteFile(std::string instance, fs::path data, OwnTree own, RemoveTree remove)
+SqliteFile::SqliteFile(std::string instance, fs::path data, OwnTree own, RemoveTree remove,
+                       const fs::path& previews)
     : instance_(std::move(instance)),
       data_(std::move(data)),
-      previews_(data_ / "previews"),
+      previews_(previews.empty() ? data_ / "previews" : previews),
       own_(std::move(own)),
       remove_(std::move(remove)) {}
 

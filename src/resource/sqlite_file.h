@@ -24,10 +24,10 @@ public:
         std::function<Status(const std::filesystem::path& tree, int uid_slot, const Context& ctx)>;
     using RemoveTree = std::function<Status(const std::filesystem::path& tree, const Context& ctx)>;
 
-    // `data`: the data folder; previews lie below data/previews. Templates elsewhere below it are
-    // refused: a branch must not choose the daemon's own records.
+    // `previews`: where the worktrees lie, "" for <data>/previews. Templates elsewhere below the
+    // data folder are refused: a branch must not choose the daemon's own records.
     SqliteFile(std::string instance, std::filesystem::path data, OwnTree own = {},
-               RemoveTree remove = {});
+               RemoveTree remove = {}, const std::filesystem::path& previews = {});
     std::string_view name() const override { return sqlite_file_type; }
     plan::Traits traits() const override;
     Result<std::vector<std::string>> list(const std::string& place, const Context& ctx) override;

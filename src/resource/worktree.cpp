@@ -367,7 +367,7 @@ Status Worktree::create(const plan::Ref& ref, const json& spec, const plan::Prog
         return {};
     }
     TRY(end_runs(ref.name, ctx));
-    TRY(ensure_folder(previews_));
+    TRY(make_dirs(previews_, 0711));
     TRY(ensure_folder(home));
     TRY(failpoint("worktree.folder", "after"));
     TRY_ASSIGN(const auto before, read_record(ref.name));
