@@ -200,7 +200,8 @@ constexpr Key table[] = {
     {.path = "worktree_path",
      .where = Where::server,
      .type = Type::file,
-     .text = "Folder for the working trees. Absent: `previews` in the data folder.",
+     .text = "Folder for the working trees, made or taken over when empty. Absent: `previews` in "
+             "the data folder.",
      .example = "/srv/previews"},
     {.path = "postgres",
      .where = Where::server,
