@@ -31,7 +31,7 @@ std::string render_error(const Error& error) {
 }
 
 tl::unexpected<Error> wrap(Error cause, std::string message) {
-    Error outer{cause.code, std::move(message), cause.hint, cause.field, nullptr};
+    Error outer{cause.code, std::move(message), cause.hint, cause.field, nullptr, cause.mark};
     outer.cause = std::make_shared<const Error>(std::move(cause));
     return tl::unexpected(std::move(outer));
 }

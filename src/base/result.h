@@ -31,6 +31,7 @@ struct Error {
     std::string hint;       // what to do next; may be empty
     std::string field;      // "file:line:key" or a flag; may be empty
     std::shared_ptr<const Error> cause;
+    std::string mark{};    // for callers to tell failures apart ("sqlstate:42P04"); never shown
 };
 
 // "message: cause message: ..." on one line.

@@ -211,7 +211,7 @@ std::vector<std::pair<std::string, std::string>> options_of(CLI::App* sub) {
 }    // namespace
 
 int report(const Error& error, const Globals& globals) {
-    const int code = error.field == "server" ? 6 : exit_code(error.code);
+    const int code = error.mark == "server" ? 6 : exit_code(error.code);
     const std::string what = render_error({error.code, error.message, "", "", error.cause});
     if (globals.json) {
         print_json({{"error",

@@ -45,7 +45,7 @@ Result<net::ClientResponse> DaemonClient::send(const net::ClientRequest& request
         error.hint =
             "start one with `seatrial serve` or `seatrial up`; another folder is chosen "
             "with SEATRIAL_DATA";
-        error.field = "server";
+        error.mark = "server";
         return tl::unexpected(std::move(error));
     }
     return response;

@@ -75,7 +75,9 @@ Status Component::create(const plan::Ref& ref, const nlohmann::json& spec,
                         "port " + std::to_string(number) + " is taken by " +
                             (owner.empty() ? "another program" : owner),
                         "end it, or choose other ports with ports.base in the server's file",
-                        "port:" + std::to_string(number), nullptr};
+                        "",
+                        nullptr,
+                        "port:" + std::to_string(number)};
             return tl::unexpected(std::move(error));
         }
     }

@@ -18,7 +18,7 @@ public:
     plan::Traits traits() const override;
     Result<std::vector<std::string>> list(const std::string& place, const Context& ctx) override;
     Result<plan::Observation> observe(const plan::Ref& ref, const Context& ctx) override;
-    // Errors: `conflict` with field "port:N" when somebody else listens on one of `ports`.
+    // Errors: `conflict` with mark "port:N" when somebody else listens on one of `ports`.
     Status create(const plan::Ref& ref, const nlohmann::json& spec, const plan::Progress& progress,
                   const Context& ctx) override;
     Result<plan::Removal> destroy(const plan::Ref& ref, const Context& ctx) override;

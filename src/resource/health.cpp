@@ -42,7 +42,10 @@ Result<bool> listens(const process::Runner& runner, const Target& target) {
             Error error{Code::conflict,
                         "port " + std::to_string(target.port) + " is answered by " +
                             (owner.empty() ? "another program" : owner) + ", not by this preview",
-                        "", "port:" + std::to_string(target.port), nullptr};
+                        "",
+                        "",
+                        nullptr,
+                        "port:" + std::to_string(target.port)};
             return tl::unexpected(std::move(error));
         }
     }

@@ -18,7 +18,7 @@ public:
     Result<std::vector<std::string>> list(const std::string& place, const Context& ctx) override;
     // Always absent: whether it answers is asked anew each time.
     Result<plan::Observation> observe(const plan::Ref& ref, const Context& ctx) override;
-    // Errors: `failed` when the process ended, with its last lines; `conflict` (field "port:N")
+    // Errors: `failed` when the process ended, with its last lines; `conflict` (mark "port:N")
     // when a stranger answers; `failed` at the deadline, with what was last seen.
     Status create(const plan::Ref& ref, const nlohmann::json& spec, const plan::Progress& progress,
                   const Context& ctx) override;

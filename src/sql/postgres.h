@@ -24,7 +24,7 @@ struct PostgresTarget {
 
 using PgRow = std::vector<std::optional<std::string>>;
 
-// The SQLSTATE of an error made here travels as Error.field "sqlstate:42P04".
+// The SQLSTATE of an error made here travels as Error.mark "sqlstate:42P04".
 std::string sqlstate_of(const Error& error);
 
 // One connection. Thread: one at a time.

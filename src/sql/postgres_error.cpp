@@ -8,7 +8,7 @@
 namespace seatrial::sql {
 namespace {
 
-constexpr std::string_view field_prefix = "sqlstate:";
+constexpr std::string_view mark_prefix = "sqlstate:";
 
 struct Meaning {
     std::string_view prefix;    // of the SQLSTATE; the first row that fits counts
@@ -53,14 +53,14 @@ tl::unexpected<Error> fail_sqlstate(std::string_view state, std::string message)
     Error error;
     error.code = code_of_sqlstate(state);
     error.message = std::move(message);
-    error.field = std::string(field_prefix) + std::string(state);
+    error.mark = std::string(mark_prefix) + std::string(state);
     return tl::unexpected(std::move(error));
 }
 
 std::string sqlstate_of(const Error& error) {
     for (const Error* at = &error; at != nullptr; at = at->cause.get()) {
-        if (at->field.starts_with(field_prefix)) {
-            return at->field.substr(field_prefix.size());
+        if (at->mark.starts_with(mark_prefix)) {
+            return at->mark.substr(mark_prefix.size());
         }
     }
     return {};

@@ -99,6 +99,7 @@ TEST_F(PostgresTest, ErrorsKeepTheirState) {
         ASSERT_FALSE(failed) << one.sql;
         EXPECT_EQ(sqlstate_of(failed.error()), one.state) << render_error(failed.error());
         EXPECT_EQ(failed.error().code, one.code) << one.sql;
+        EXPECT_THAT(render_error(failed.error()), Not(HasSubstr("sqlstate")));
     }
     const auto wrapped = wrap(fail_sqlstate("42P04", "there").value(), "outer");
     EXPECT_EQ(sqlstate_of(wrapped.value()), "42P04");

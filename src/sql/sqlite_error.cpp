@@ -41,7 +41,7 @@ tl::unexpected<Error> fail_sqlite(std::string_view what, int code, sqlite3* db) 
     // The handle's text is richer, but only when it is about this very failure.
     const bool fresh = db != nullptr && sqlite3_extended_errcode(db) == code;
     error.message += fresh ? sqlite3_errmsg(db) : sqlite3_errstr(code);
-    error.field = "sqlite:" + std::to_string(code);
+    error.mark = "sqlite:" + std::to_string(code);
     for (const Meaning& meaning : meanings) {
         if (meaning.primary == (code & 0xFF)) {
             error.code = meaning.code;
