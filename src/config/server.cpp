@@ -79,6 +79,9 @@ Server read_server(const Node& root) {
     if (const Node* events = root.find("events")) {
         read(*events, "keep", out.event_keep);
     }
+    if (const Node* salvage = root.find("salvage")) {
+        read(*salvage, "keep", out.salvage_keep);
+    }
     return out;
 }
 

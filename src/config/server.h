@@ -50,6 +50,7 @@ struct Server {
     std::chrono::milliseconds log_keep{7LL * 24 * 3'600'000};
     std::int64_t log_bytes = 16 << 20;    // per component
     std::chrono::milliseconds event_keep{30LL * 24 * 3'600'000};
+    std::chrono::milliseconds salvage_keep{30LL * 24 * 3'600'000};
     std::int64_t min_free_bytes = 512LL << 20;    // new previews are refused below it
     int workers = 16;                             // plan nodes at work at once
     bool operator==(const Server&) const = default;

@@ -51,6 +51,7 @@ postgres: { url: "postgresql://u:p@h/d" }
 secret_files: [/etc/a.env]
 logs: { keep: 1d, size: 1M }
 events: { keep: 90d }
+salvage: { keep: 60d }
 min_free: 2GB
 workers: 4
 )",
@@ -80,6 +81,7 @@ workers: 4
     EXPECT_EQ(server.log_keep, 24h);
     EXPECT_EQ(server.log_bytes, 1 << 20);
     EXPECT_EQ(server.event_keep, 90 * 24h);
+    EXPECT_EQ(server.salvage_keep, 60 * 24h);
     EXPECT_EQ(server.min_free_bytes, 2LL << 30);
     EXPECT_EQ(server.workers, 4);
     EXPECT_EQ(server.postgres_url, "postgresql://u:p@h/d");

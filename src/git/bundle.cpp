@@ -178,7 +178,7 @@ Status index_bundle(const Call& base, int fd, const BundleHeader& header, const 
     call.input_fd = fd;
     TRY_ASSIGN(const process::Output output, run_git(std::move(call), ctx));
     if (output.exit_code != 0) {
-        Error error = git_error("the bundle is broken", output);
+        Error error = git_error("the bundle cannot be taken in", output);
         if (error.code == Code::failed) {
             error.code = Code::invalid;
         }

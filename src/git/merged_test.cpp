@@ -185,13 +185,13 @@ TEST_F(Merged, DeletionsAndModesCount) {
 
 TEST_F(Merged, UnknownIsAnError) {
     ASSERT_TRUE(mirror.ensure(soon()));
-    EXPECT_FALSE(mirror.is_merged(fork, fork, soon()));    // not in the mirror
-    EXPECT_EQ(mirror.is_merged("main", fork, soon()).error().code, Code::invalid);
+    EXPECT_FALSE(mirror.is_merged(fork, fork, "", soon()));    // not in the mirror
+    EXPECT_EQ(mirror.is_merged("main", fork, "", soon()).error().code, Code::invalid);
     repo.git({"push", "-q", mirror.folder().string(), "main:refs/st/in/main"});
-    EXPECT_FALSE(mirror.is_merged(fork, std::string(40, '1'), soon()));
+    EXPECT_FALSE(mirror.is_merged(fork, std::string(40, '1'), "", soon()));
     CancelSource cancel;
     cancel.cancel();
-    EXPECT_EQ(mirror.is_merged(fork, fork, cancel.context()).error().code, Code::cancelled);
+    EXPECT_EQ(mirror.is_merged(fork, fork, "", cancel.context()).error().code, Code::cancelled);
 }
 
 TEST_F(Merged, UnrelatedHistoriesAreNot) {

@@ -250,7 +250,7 @@ Result<std::string> Mirror::fetch(const std::string& remote, const std::string& 
         const bool absent =
             fetched.error().message.find("couldn't find remote ref") != std::string::npos;
         fetched.error().code = absent ? Code::not_found : Code::unavailable;
-        fetched.error().field = absent ? "branch" : "";
+        fetched.error().mark = absent ? "branch" : "";
     }
     TRY(fetched);
     TRY(failpoint("mirror.fetch.after"));

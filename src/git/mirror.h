@@ -39,7 +39,7 @@ public:
     Status receive_bundle(const std::filesystem::path& bundle, const std::string& commit,
                           const Context& ctx) const;
     // git fetch of one branch of a remote URL; returns its commit. `not_found` with
-    // field "branch": the repository answered and has no such branch.
+    // mark "branch": the repository answered and has no such branch.
     Result<std::string> fetch(const std::string& remote, const std::string& branch,
                               const Context& ctx) const;
 
@@ -51,13 +51,15 @@ public:
     Status delete_ref(const std::string& name, const Context& ctx) const;    // absent is ok
     // Names under refs/st/keep/. No process.
     Result<std::vector<std::string>> list_refs(const Context& ctx) const;
-    // As keep_ref, under refs/st/salvage/<name>, which only a person removes.
+    // As keep_ref, under refs/st/salvage/<name>; tidy() removes it when it is old.
     Status keep_salvage(const std::string& name, const std::string& commit,
                         const Context& ctx) const;
 
-    // Upkeep for the collector: drops old refs/st/in/*, joins many packs, and once a week drops
-    // what nothing has reached for 30 days.
-    Status tidy(const Context& ctx) const;
+    // Upkeep for the collector: drops old refs/st/in/* and fetch/*, saved work older than
+    // `salvage_kept`, joins many packs, and once a week drops what nothing has reached for 30
+    // days. Returns the names under refs/st/salvage/ that went.
+    Result<std::vector<std::string>> tidy(std::chrono::milliseconds salvage_kept,
+                                          const Context& ctx) const;
 
     // See read_blob() in git/repository.h. 1 process.
     Result<std::string> read_blob(const std::string& commit, const std::string& path,
@@ -75,10 +77,6 @@ public:
     // the branch was first seen ("" = unknown). Errors mean unknown. Up to 7 processes.
     Result<bool> is_merged(const std::string& commit, const std::string& base,
                            const std::string& fork, const Context& ctx) const;
-    Result<bool> is_merged(const std::string& commit, const std::string& base,
-                           const Context& ctx) const {
-        return is_merged(commit, base, "", ctx);
-    }
 
 private:
     Call call() const;
@@ -87,6 +85,10 @@ private:
                       const Context& ctx) const;
     Status set_ref(const std::string& ref, const std::string& commit, const Context& ctx) const;
     Status drop_old_arrivals(const Context& ctx) const;
+    Status drop_ref(const std::string& ref, const Context& ctx) const;
+    Result<std::vector<std::string>> drop_old_salvage(std::chrono::milliseconds kept,
+                                                      const Context& ctx) const;
+    Status repack(const Context& ctx) const;
     std::filesystem::path folder_;
 };
 

@@ -43,7 +43,7 @@ struct Known {
     std::string_view hint;
 };
 // What git says and what it means for a retry; the first that fits counts.
-constexpr std::array<Known, 14> known_faults{{
+constexpr std::array<Known, 16> known_faults{{
     {"dubious ownership", Code::refused,
      "the repository belongs to another user: git config --global --add safe.directory PATH"},
     {"not a git repository", Code::not_found, "run it inside a git repository"},
@@ -56,6 +56,8 @@ constexpr std::array<Known, 14> known_faults{{
     {"does not appear to be a git repository", Code::failed, "check the remote's URL"},
     {"epository not found", Code::failed, "check the remote's URL and the access rights"},
     {"No space left on device", Code::unavailable, "free some disk space"},
+    {"the disk is full", Code::unavailable, "free some disk space"},        // resource/ log_tail
+    {"unable to write file", Code::unavailable, "free some disk space"},    // git tells no cause
     {"unable to access '", Code::unavailable, ""},
     {"Could not read from remote repository", Code::unavailable, ""},
     {".lock': File exists", Code::unavailable, ""},

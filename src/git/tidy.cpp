@@ -18,6 +18,7 @@ using std::chrono::hours;
 constexpr std::size_t arrivals_kept = 8;    // tips for the next bundle to build on
 constexpr auto arrival_grace = hours(1);    // between arrival and keep_ref
 constexpr auto fetched_kept = hours(24 * 30);
+constexpr auto half_pack_grace = hours(1);    // a full disk leaves large ones
 constexpr std::size_t packs_before_joining = 20;
 constexpr auto full_upkeep_every = hours(24 * 7);
 constexpr const char* unreachable_kept = "30.days.ago";
@@ -49,7 +50,7 @@ void drop_half_packs(const std::filesystem::path& mirror) {
     for (std::filesystem::directory_iterator at(mirror / "objects/pack", error), end;
          !error && at != end; at.increment(error)) {
         const auto age = age_of(at->path());
-        if (at->path().filename().string().starts_with("tmp_") && age && *age > hours(24)) {
+        if (at->path().filename().string().starts_with("tmp_") && age && *age > half_pack_grace) {
             ::unlink(at->path().c_str());
         }
     }
@@ -84,19 +85,46 @@ Status Mirror::drop_old_arrivals(const Context& ctx) const {
     TRY(collect("refs/st/in/", arrival_grace, arrivals_kept));
     TRY(collect("refs/st/fetch/", fetched_kept, 0));
     for (const auto& arrival : old) {
-        Call drop = call();
-        drop.args = {"update-ref", "--no-deref", "-d", arrival.ref};
-        TRY(change_ref(std::move(drop), arrival.ref, "cannot delete " + arrival.ref, ctx));
+        TRY(drop_ref(arrival.ref, ctx));
     }
     return {};
 }
 
-Status Mirror::tidy(const Context& ctx) const {
+Status Mirror::drop_ref(const std::string& ref, const Context& ctx) const {
+    Call drop = call();
+    drop.args = {"update-ref", "--no-deref", "-d", ref};
+    return change_ref(std::move(drop), ref, "cannot delete " + ref, ctx);
+}
+
+Result<std::vector<std::string>> Mirror::drop_old_salvage(std::chrono::milliseconds kept,
+                                                          const Context& ctx) const {
+    const std::string space = "refs/st/salvage/";
+    TRY_ASSIGN(const auto refs, refs_below(folder_, space));
+    std::vector<std::string> dropped;
+    for (const auto& [name, commit] : refs) {
+        // One without a file of its own was packed by somebody; when is not known: it stays.
+        const auto age = age_of(folder_ / (space + name));
+        if (age && *age > kept) {
+            TRY(drop_ref(space + name, ctx));
+            dropped.push_back(name);
+        }
+    }
+    return dropped;
+}
+
+Result<std::vector<std::string>> Mirror::tidy(std::chrono::milliseconds salvage_kept,
+                                              const Context& ctx) const {
     if (count_packs(folder_) == 0 && !age_of(folder_ / "refs/st")) {
-        return {};
+        return std::vector<std::string>{};
     }
     TRY(drop_old_arrivals(ctx));
+    TRY_ASSIGN(auto dropped, drop_old_salvage(salvage_kept, ctx));
     drop_half_packs(folder_);
+    TRY(repack(ctx));
+    return dropped;
+}
+
+Status Mirror::repack(const Context& ctx) const {
     const auto last = age_of(folder_ / upkeep_stamp);
     if (!last) {
         return write_file_atomic(folder_ / upkeep_stamp, "");
