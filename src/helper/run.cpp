@@ -229,6 +229,7 @@ Status write_state(const Server& server, Start& start) {
     record.started_at = now_utc();
     record.cgroup = process::app_cgroup(server.cgroups, start.request.name);
     TRY(failpoint("helper.run.before_state"));
+    TRY(process::reserve_run_file(start.shim.run_folder, "exit"));
     TRY(process::write_run_file(start.shim.run_folder, "state", process::render_record(record)));
     return failpoint("helper.run.state_written");
 }

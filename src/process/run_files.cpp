@@ -101,15 +101,29 @@ std::optional<ExitRecord> parse_exit(std::string_view text) {
     return record;
 }
 
+// More than any of these files needs.
+constexpr off_t reserved_bytes = 512;
+
+Status reserve_run_file(const Fd& dir, const char* name) {
+    const std::string tmp = std::string(name) + ".tmp";
+    const Fd file(
+        ::openat(dir.get(), tmp.c_str(), O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+    const int error = file ? ::posix_fallocate(file.get(), 0, reserved_bytes) : errno;
+    return error == 0 ? Status{} : fail_errno("cannot reserve " + tmp, error);
+}
+
 Status write_run_file(const Fd& dir, const char* name, std::string_view content) {
     const std::string tmp = std::string(name) + ".tmp";
-    const Fd file(::openat(dir.get(), tmp.c_str(),
-                           O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
+    const Fd file(
+        ::openat(dir.get(), tmp.c_str(), O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (!file) {
         return fail_errno("cannot write " + tmp, errno);
     }
-    if (::write(file.get(), content.data(), content.size()) !=
-        static_cast<ssize_t>(content.size())) {
+    // Over what was reserved, cut afterwards: on a full disk there is no room but that.
+    errno = 0;
+    const auto size = static_cast<ssize_t>(content.size());
+    if (::pwrite(file.get(), content.data(), content.size(), 0) != size ||
+        ::ftruncate(file.get(), size) != 0) {
         return fail_errno("cannot write " + tmp, errno == 0 ? ENOSPC : errno);
     }
     if (::renameat(dir.get(), tmp.c_str(), dir.get(), name) != 0) {

@@ -39,6 +39,8 @@ std::optional<ExitRecord> parse_exit(std::string_view text);
 // tmp + rename in the folder `dir`. Not synced: after a power loss the boot id tells more than
 // these files could.
 Status write_run_file(const Fd& dir, const char* name, std::string_view content);
+// Room for write_run_file() of that name, so that it succeeds on a disk that is full by then.
+Status reserve_run_file(const Fd& dir, const char* name);
 
 // Takes the lock; `conflict` while another open file holds it. Kept by every copy of `fd`.
 Status take_lock(const Fd& fd);

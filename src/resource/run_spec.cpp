@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -59,6 +60,8 @@ std::string socket_folder(std::string_view url) {
     }
     return folder;
 }
+
+constexpr std::uint64_t full_below = 64 << 10;    // bytes of a disk that has no room for a log
 
 Result<process::RunSpec> make_run_spec(const std::string& name, process::Profile profile,
                                        const nlohmann::json& spec, process::Runner& runner,
@@ -118,6 +121,10 @@ std::string log_tail(const std::filesystem::path& log, int lines) {
     }
     if (from != std::string::npos) {
         text.erase(0, from + 1);
+    }
+    struct statvfs disk{};
+    if (::fstatvfs(fd.get(), &disk) == 0 && disk.f_bavail * disk.f_frsize < full_below) {
+        text += (text.empty() ? "" : "\n") + std::string("(the disk is full: more is not logged)");
     }
     return printable(text, true);
 }

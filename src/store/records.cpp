@@ -1,14 +1,37 @@
 #include "store/records.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <mutex>
 
+#include "base/file.h"
 #include "store/schema.h"
 #include "store/select.h"
 
 namespace seatrial::store {
+namespace {
+
+constexpr off_t reserve_bytes = 2 << 20;
+
+bool means_full(const Error& error) {
+    return error.mark == "sqlite:13" || error.mark == "sqlite:4874";    // FULL, IOERR_SHMSIZE
+}
+
+}    // namespace
+
 struct Records::Impl {
-    Impl(sql::Sqlite writer, sql::Sqlite reader)
-        : writer_db(std::move(writer)), reader_db(std::move(reader)) {}
+    Impl(sql::Sqlite writer, sql::Sqlite reader, std::filesystem::path file)
+        : writer_db(std::move(writer)), reader_db(std::move(reader)), reserve(std::move(file)) {}
+
+    Status write_once(sql::Durability durability, const std::function<Status(Writer&)>& body,
+                      std::vector<Event>& events) {
+        events.clear();
+        return writer_db.transaction(durability, [&]() -> Status {
+            Writer writer(writer_db, events);
+            return body(writer);
+        });
+    }
 
     template <class Function>
     auto read(Function&& function) {
@@ -20,6 +43,7 @@ struct Records::Impl {
     sql::Sqlite writer_db;
     std::mutex reader_mutex;
     sql::Sqlite reader_db;
+    std::filesystem::path reserve;
     std::mutex listener_mutex;
     std::function<void(const std::vector<Event>&)> listener;
 };
@@ -31,18 +55,30 @@ Result<std::unique_ptr<Records>> Records::open(const std::filesystem::path& file
     TRY_ASSIGN(auto writer, sql::Sqlite::open(file));
     TRY(migrate_schema(writer));
     TRY_ASSIGN(auto reader, sql::Sqlite::open(file));
-    return std::unique_ptr<Records>(
-        new Records(std::make_unique<Impl>(std::move(writer), std::move(reader))));
+    auto reserve = file;
+    reserve += ".reserve";
+    std::unique_ptr<Records> records(new Records(
+        std::make_unique<Impl>(std::move(writer), std::move(reader), std::move(reserve))));
+    records->keep_reserve();
+    return records;
+}
+
+void Records::keep_reserve() {
+    const Fd fd(::open(impl_->reserve.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!fd || ::posix_fallocate(fd.get(), 0, reserve_bytes) != 0) {
+        ::unlink(impl_->reserve.c_str());    // without room there is none; the next call tries
+    }
 }
 
 Status Records::write(sql::Durability durability, const std::function<Status(Writer&)>& body) {
     std::vector<Event> events;
     {
         const std::lock_guard lock(impl_->writer_mutex);
-        TRY(impl_->writer_db.transaction(durability, [&]() -> Status {
-            Writer writer(impl_->writer_db, events);
-            return body(writer);
-        }));
+        Status written = impl_->write_once(durability, body, events);
+        if (!written && means_full(written.error()) && ::unlink(impl_->reserve.c_str()) == 0) {
+            written = impl_->write_once(durability, body, events);
+        }
+        TRY(written);
     }
     if (!events.empty()) {
         std::function<void(const std::vector<Event>&)> listener;
@@ -111,6 +147,18 @@ Result<std::vector<Life>> Records::unwarned(WallTime before, int limit) {
                             "expires_at LIMIT ?",
                             {millis(before), limit});
     });
+}
+
+Result<std::int64_t> Records::ending() {
+    std::int64_t count = 0;
+    TRY(impl_->read([&](sql::Sqlite& db) {
+        return db.run("SELECT count(*) FROM life WHERE wanted = 0 AND state <> 'removed'", {},
+                      [&](const sql::Row& row) -> Status {
+                          count = row.integer(0);
+                          return {};
+                      });
+    }));
+    return count;
 }
 
 Result<std::optional<WallTime>> Records::next_expiry(bool warnings) {

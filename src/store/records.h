@@ -26,8 +26,11 @@ public:
     // Creates, migrates forward, refuses a newer schema (`invalid`). Does not check integrity.
     static Result<std::unique_ptr<Records>> open(const std::filesystem::path& file);
 
-    // Runs `body` and commits; on success the events are handed to the listener, in order.
+    // Runs `body` and commits; on success the events are handed to the listener, in order. On a
+    // full disk it gives the reserve away and runs `body` once more: what is there can be ended.
     Status write(sql::Durability durability, const std::function<Status(Writer&)>& body);
+    // Fills <file>.reserve again, as far as there is room; open() does it, too.
+    void keep_reserve();
     // Called after each commit that added events, on the writing thread, outside the lock.
     void on_events(std::function<void(const std::vector<Event>&)> listener);
 
@@ -38,6 +41,7 @@ public:
     Result<std::vector<Life>> unwarned(WallTime before,
                                        int limit);    // wanted, expiry not yet told
     Result<std::optional<WallTime>> next_expiry(bool warnings);
+    Result<std::int64_t> ending();    // lives no longer wanted and not yet removed
     Result<std::vector<Owned>> owned(const std::string& life);    // in order
     Result<std::vector<Owned>> owned_all();
     Result<std::vector<Owned>> shared_unused();    // shared refs that no life uses

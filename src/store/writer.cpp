@@ -31,6 +31,13 @@ Status Writer::settle(const Life& life, std::int64_t seen) {
     return {};
 }
 
+Status Writer::shift_expiry(WallTime before, std::chrono::milliseconds by) {
+    return db_.run(
+        "UPDATE life SET expires_at = expires_at + ? WHERE wanted = 1 AND created_at <= ? AND "
+        "expires_at > ?",
+        {static_cast<std::int64_t>(by.count()), millis(before), millis(before)});
+}
+
 Status Writer::add_event(Event event) {
     TRY(db_.run(
         "INSERT INTO event (at, life, generation, actor, kind, data) VALUES (?,?,?,?,?,?)",

@@ -38,6 +38,8 @@ public:
                                                      const std::string& place,
                                                      const std::string& role);
     Status free_slot(const std::string& kind, const std::string& place, std::int64_t number);
+    // Moves the end of wanted lives that were there at `before` and then still had time.
+    Status shift_expiry(WallTime before, std::chrono::milliseconds by);
     Result<std::int64_t> last_event();
     Status forget_before(WallTime events_before, WallTime removed_before);
 
