@@ -21,13 +21,15 @@ namespace {
 
 using nlohmann::json;
 
-const Shape up_shape = {
-    {"issueKey", Kind::text},      {"branchName", Kind::text},    {"baseBranch", Kind::text},
-    {"env", Kind::text},           {"commit", Kind::text},        {"repository", Kind::text},
-    {"remote", Kind::text},        {"appFile", Kind::text},       {"appText", Kind::text},
-    {"appName", Kind::text},       {"variables", Kind::object},   {"ttlMs", Kind::number},
-    {"replace", Kind::flag},       {"freshDatabase", Kind::text}, {"freshTemplate", Kind::flag},
-    {"keepFailedMs", Kind::number}};
+const Shape up_shape = {{"issueKey", Kind::text},      {"branchName", Kind::text},
+                        {"baseBranch", Kind::text},    {"env", Kind::text},
+                        {"commit", Kind::text},        {"repository", Kind::text},
+                        {"remote", Kind::text},        {"appFile", Kind::text},
+                        {"appText", Kind::text},       {"appName", Kind::text},
+                        {"variables", Kind::object},   {"ttlMs", Kind::number},
+                        {"replace", Kind::flag},       {"freshDatabase", Kind::text},
+                        {"freshTemplate", Kind::flag}, {"keepFailedMs", Kind::number},
+                        {"baseCommit", Kind::text}};
 
 // The body of POST /previews as the manager wants it.
 Result<preview::UpRequest> up_request(const Services& services, const http::Request& request,
@@ -37,6 +39,7 @@ Result<preview::UpRequest> up_request(const Services& services, const http::Requ
     up.key = body.value("issueKey", "");
     up.branch = body.value("branchName", "");
     up.base_branch = body.value("baseBranch", "");
+    up.base_commit = body.value("baseCommit", "");
     up.env = body.value("env", "");
     up.commit = body.value("commit", "");
     up.repository = body.value("repository", "");
@@ -165,7 +168,7 @@ http::Response post_preview(Services& services, const http::Request& request, co
     if (wanted) {
         return answer(202, wanted_json(*wanted));
     }
-    if (wanted.error().field != "commit") {
+    if (wanted.error().mark != "commit") {
         return http::problem(wanted.error());
     }
     const std::string mirror = services.manager.mirror_name(up->repository, up->remote);
@@ -209,8 +212,13 @@ http::Response get_preview(Services& services, const http::Request& request,
     if (!life) {
         return http::problem(life.error());
     }
-    const auto detail = preview::render_detail(*life, services.parts);
-    return detail ? answer(200, *detail) : http::problem(detail.error());
+    auto detail = preview::render_detail(*life, services.parts);
+    if (!detail) {
+        return http::problem(detail.error());
+    }
+    const std::string problem = services.branch_problem(life->id);
+    (*detail)["branch_problem"] = problem.empty() ? json() : json(problem);
+    return answer(200, *detail);
 }
 
 http::Response delete_preview(Services& services, const http::Request& request,

@@ -1,18 +1,15 @@
 #include "app/daemon.h"
 
 #include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <thread>
 
 #include "api/api.h"
+#include "app/end_watch.h"
 #include "app/identity.h"
 #include "app/types.h"
 #include "app/upkeep.h"
@@ -172,10 +169,34 @@ public:
         }
     }
 
+    // After stop(), when there are no trees, logs and records any more: nobody could find the
+    // processes later. Databases stay, for whoever restores the folder.
+    void end_runs() {
+        const Context patience = Context().with_timeout(shutdown_patience);
+        const auto lives = records_->lives({});
+        if (!lives) {
+            log::error("the records are gone: processes may be left", lives.error());
+            return;
+        }
+        for (const auto& life : *lives) {
+            const auto spec = preview::parse_spec(life.spec);
+            for (const auto& [component, run] : spec.value_or(preview::Spec{}).names.runs) {
+                auto ended = runner_->kill(run, {}, patience);
+                // Its shim, which cannot be found without its record, ends a moment after it.
+                while (ended && !runner_->forget(run, patience)) {
+                    ended = wait_for(std::chrono::milliseconds(20), patience);
+                }
+                if (!ended) {
+                    log::error("a component may be left", ended.error(), {{"life", life.id}});
+                }
+            }
+        }
+    }
+
 private:
     Status start_servers() {
         auto services = std::make_shared<api::Services>(
-            api::Services{*manager_, *parts_, *events_, logs_, {}, {}, {}});
+            api::Services{*manager_, *parts_, *events_, logs_, {}, {}, {}, {}});
         services->info = {version,
                           instance_.id,
                           options_.data,
@@ -198,6 +219,9 @@ private:
             return upkeep_->sweep(options, report, ctx);
         };
         services->health = [this] { return health(); };
+        services->branch_problem = [this](const std::string& life) {
+            return branches_->problem(life);
+        };
         TRY_ASSIGN(auto local, open_listeners(options_, false));
         TRY_ASSIGN(local_server_,
                    http::Server::start(std::move(local), api::make_router(services, false)));
@@ -253,6 +277,9 @@ private:
             if (event.kind == "wanted" || event.kind == "unwanted" || event.kind == "ttl") {
                 upkeep_->rearm_expiry();
             }
+            if (event.kind == "outcome") {
+                upkeep_->one_ended();
+            }
             if (event.kind == "wanted" && branches_) {
                 timers_.set("refresh", std::chrono::seconds(1), [this] {
                     subjects_.submit({[this] { branches_->refresh(); }, "", "refresh"});
@@ -296,44 +323,6 @@ void tell_ready(int fd, const std::string& text) {
     }
 }
 
-sigset_t block_signals() {
-    sigset_t signals;
-    sigemptyset(&signals);
-    for (const int signal : {SIGTERM, SIGINT, SIGHUP}) {
-        sigaddset(&signals, signal);
-    }
-    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-    ::signal(SIGPIPE, SIG_IGN);
-    return signals;
-}
-
-int next_signal(const Fd& fd) {
-    signalfd_siginfo info{};
-    while (::read(fd.get(), &info, sizeof info) != sizeof info) {
-    }
-    return static_cast<int>(info.ssi_signo);
-}
-
-// Runs until asked to end: ok. Without its helper the daemon can do nothing more, and a new start
-// finds everything again: `unavailable`.
-Status wait_for_end(const Fd& signals, int helper, const log::Options& log_options) {
-    while (true) {
-        std::array<pollfd, 2> fds = {{{signals.get(), POLLIN, 0}, {helper, POLLIN, 0}}};
-        if (::poll(fds.data(), fds.size(), -1) < 0) {
-            continue;
-        }
-        if (fds[1].revents != 0) {
-            return fail(Code::unavailable, "the helper ended", "start the daemon again");
-        }
-        if (next_signal(signals) != SIGHUP) {
-            return {};
-        }
-        if (const auto reopened = log::open(log_options); !reopened) {
-            log::warn("the log could not be opened anew", reopened.error());
-        }
-    }
-}
-
 Status serve(const DaemonOptions& options) {
     TRY_ASSIGN(const process::Identity identity, process::daemon_identity(options.user));
     TRY(process::make_data_folder(options.data, identity));
@@ -345,11 +334,7 @@ Status serve(const DaemonOptions& options) {
             return fail_errno("cannot hand over " + (options.data / file).string(), errno);
         }
     }
-    const sigset_t signals = block_signals();
-    const Fd signal_fd(::signalfd(-1, &signals, SFD_CLOEXEC));
-    if (!signal_fd) {
-        return fail_errno("signalfd", errno);
-    }
+    TRY_ASSIGN(EndWatch ends, EndWatch::open(options.data));
     // Before any thread, file of others or socket: here root is given up.
     TRY_ASSIGN(auto runner, process::Runner::open({options.data, instance.id, options.user}));
     log::Options log_options;
@@ -367,20 +352,21 @@ Status serve(const DaemonOptions& options) {
     TRY(write_file_atomic(options.data / "daemon.pid", std::to_string(::getpid()) + "\n"));
     log::info("serving", {{"data", options.data.string()}, {"pid", ::getpid()}});
     tell_ready(options.ready_fd, "ready\n");
-    const auto ended = wait_for_end(signal_fd, helper, log_options);
-    if (!ended) {
+    const auto ended = ends.wait(helper, log_options);
+    const bool homeless = !ended && ended.error().code == Code::failed;
+    if (homeless) {
+        log::error("stopping, and the previews' processes with it", ended.error());
+    } else if (!ended) {
         log::error("stopping; previews go on", ended.error());
     } else {
         log::info("stopping; previews go on");
     }
-    // A second signal does not wait.
-    std::thread([fd = ::dup(signal_fd.get())] {
-        const Fd own(fd);
-        while (next_signal(own) == SIGHUP) {
-        }
-        ::_exit(1);
-    }).detach();
+    ends.exit_on_next_signal();
     daemon.stop();
+    if (homeless) {
+        daemon.end_runs();    // what lies at these paths now is not ours
+        return ended;
+    }
     ::unlink((options.data / "seatrial.sock").c_str());
     ::unlink((options.data / "daemon.pid").c_str());
     return ended;

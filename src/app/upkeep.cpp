@@ -19,9 +19,8 @@ constexpr milliseconds first_collection{60'000};
 constexpr milliseconds collection_interval{10 * 60'000};
 constexpr milliseconds trash_grace{2 * 60'000};       // mass deletes slow creation on some disks
 constexpr milliseconds longest_sleep{15 * 60'000};    // also notices a changed wall clock
-constexpr milliseconds clock_jump{5 * 60'000};
-constexpr milliseconds expiry_hold{10 * 60'000};
-constexpr int expiry_batch = 50;
+constexpr milliseconds held_sleep{30'000};
+constexpr int expiry_batch = 50;    // ending at once: the rest waits, so that others get a turn
 
 // Runs through suspend, unlike the monotonic clock: a machine that slept did not jump.
 milliseconds boot_time() {
@@ -36,8 +35,7 @@ Upkeep::Upkeep(preview::Parts parts, preview::Manager& manager, plan::Collector&
     : parts_(std::move(parts)),
       manager_(manager),
       collector_(collector),
-      last_wall_(now_utc()),
-      last_boot_(boot_time()) {}
+      clocks_(now_utc(), boot_time()) {}
 
 void Upkeep::start() {
     rearm_expiry();
@@ -88,8 +86,8 @@ void Upkeep::rearm_expiry() {
     }
     {
         const std::lock_guard lock(mutex_);
-        if (expiry_held_until_ > now) {
-            delay = std::max<milliseconds>(delay, std::chrono::seconds(30));
+        if (clocks_.holding() || crowded_) {
+            delay = std::max(delay, held_sleep);
         }
     }
     parts_.timers.set("expiry", delay,
@@ -98,29 +96,52 @@ void Upkeep::rearm_expiry() {
 
 void Upkeep::expire() {
     const auto now = now_utc();
-    bool held = false;
+    JumpGuard::Verdict clocks;
     {
         const std::lock_guard lock(mutex_);
-        const auto boot = boot_time();
-        const auto jumped = (now - last_wall_) - (boot - last_boot_);
-        last_wall_ = now;
-        last_boot_ = boot;
-        if (jumped > clock_jump) {
-            expiry_held_until_ = now + expiry_hold;
-            log::warn("the clock jumped forward: nothing expires for a while",
-                      {{"ms", jumped.count()}});
-        }
-        held = now < expiry_held_until_;
+        clocks = clocks_.look(now, boot_time());
     }
-    if (held) {
+    if (clocks.hold) {
+        log::warn("the clock jumped forward: nothing expires for a while");
         return rearm_expiry();
     }
-    const auto ended = manager_.expire(now, expiry_batch, false, "timer");
+    if (clocks.shift > milliseconds(0)) {
+        const auto shifted = parts_.records.write(sql::Durability::full, [&](auto& writer) {
+            return writer.shift_expiry(clocks.before, clocks.shift);
+        });
+        if (!shifted) {
+            log::error("a jump of the clock may end previews early", shifted.error());
+        }
+        log::warn("the clock jumped forward for good: previews keep the time that they had",
+                  {{"ms", clocks.shift.count()}});
+    }
+    end_expired(now);
+    if (const auto warned = manager_.warn_expiring(now); !warned) {
+        log::warn("expiry warnings failed", warned.error());
+    }
+    rearm_expiry();
+}
+
+void Upkeep::end_expired(WallTime now) {
+    const auto ending = parts_.records.ending();
+    const int room = expiry_batch - static_cast<int>(ending.value_or(0));
+    const auto ended =
+        room > 0 ? manager_.expire(now, room, false, "timer") : Result<std::vector<store::Life>>();
     if (!ended) {
         log::warn("expiry failed", ended.error());
     }
-    if (const auto warned = manager_.warn_expiring(now); !warned) {
-        log::warn("expiry warnings failed", warned.error());
+    const std::lock_guard lock(mutex_);
+    crowded_ = room <= 0 || (ended && static_cast<int>(ended->size()) == room);
+    ended_since_ = 0;
+}
+
+void Upkeep::one_ended() {
+    {
+        const std::lock_guard lock(mutex_);
+        if (!crowded_ || ++ended_since_ < expiry_batch / 2) {
+            return;
+        }
+        crowded_ = false;
     }
     rearm_expiry();
 }
@@ -178,15 +199,23 @@ Status Upkeep::sweep(const plan::SweepOptions& options, json& report, const Cont
     }
     TRY(empty_trash(options.all_trash, report, ctx));
     drop_old_logs();
+    parts_.records.keep_reserve();
     std::error_code error;
+    const auto config = parts_.config.get();
+    report["salvage"] = json::array();
     for (const auto& entry :
          std::filesystem::directory_iterator(parts_.layout.data / "mirrors", error)) {
-        if (const auto tidied = git::Mirror(entry.path()).tidy(ctx); !tidied) {
-            log::warn("a mirror could not be tidied", tidied.error(),
-                      {{"mirror", entry.path().filename().string()}});
+        const std::string mirror = entry.path().filename();
+        const auto dropped = git::Mirror(entry.path()).tidy(config->salvage_keep, ctx);
+        if (!dropped) {
+            log::warn("a mirror could not be tidied", dropped.error(), {{"mirror", mirror}});
+            continue;
+        }
+        for (const auto& name : *dropped) {
+            log::info("dropped old saved work", {{"mirror", mirror}, {"name", name}});
+            report["salvage"].push_back({{"mirror", mirror}, {"name", name}});
         }
     }
-    const auto config = parts_.config.get();
     const auto now = now_utc();
     return parts_.records.write(sql::Durability::relaxed, [&](store::Writer& writer) {
         return writer.forget_before(now - config->event_keep, now - std::chrono::hours(24 * 30));

@@ -3,6 +3,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include "app/jump_guard.h"
 #include "plan/collector.h"
 #include "preview/manager.h"
 
@@ -20,10 +21,13 @@ public:
     nlohmann::json health() const;
     // To be called when expiry times changed (events say so).
     void rearm_expiry();
+    // To be called when a preview is removed: one that waits for its end may be next.
+    void one_ended();
     void stop();
 
 private:
     void expire();
+    void end_expired(WallTime now);
     void collect();
     Status empty_trash(bool all, nlohmann::json& report, const Context& ctx);
     void drop_old_logs();
@@ -36,9 +40,9 @@ private:
     bool collector_allowed_ = false;
     std::string why_not_ = "starting";
     bool asks_ = false;
-    WallTime last_wall_{};
-    std::chrono::milliseconds last_boot_{0};
-    WallTime expiry_held_until_{};
+    JumpGuard clocks_;
+    bool crowded_ = false;    // more has expired than may end at once
+    int ended_since_ = 0;
 };
 
 }    // namespace seatrial::app

@@ -131,6 +131,25 @@ void print_table(const std::vector<std::string>& head,
     }
 }
 
+void print_moved(const nlohmann::json& preview) {
+    const auto moved = preview.find("moved");
+    if (moved == preview.end() || !moved->is_object()) {
+        return;
+    }
+    const auto from = moved->value("from", nlohmann::json::object());
+    std::string changes;
+    const auto to = moved->value("to", nlohmann::json::object());
+    for (const auto& [component, port] : to.items()) {
+        const int before = from.value(component, 0);
+        if (before != 0 && before != port.get<int>()) {
+            changes += (changes.empty() ? "" : ", ") + printable(component) + " " +
+                       std::to_string(before) + " → " + port.dump();
+        }
+    }
+    std::printf("  %s %s (%s)\n", paint("the address changed:", Tone::warn).c_str(),
+                changes.c_str(), printable(moved->value("reason", "")).c_str());
+}
+
 void print_json(const nlohmann::json& document) {
     std::printf("%s\n",
                 document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());

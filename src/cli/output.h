@@ -24,6 +24,8 @@ std::string cut(std::string_view text, int columns);
 // Aligned columns when they fit the terminal, else a block of "name: value" lines per row.
 void print_table(const std::vector<std::string>& head,
                  const std::vector<std::vector<std::string>>& rows);
+// Says that a preview's address changed and why; nothing when it did not.
+void print_moved(const nlohmann::json& preview);
 void print_json(const nlohmann::json& document);
 
 // The steps of a plan as they happen: redrawn in place on a terminal, a line per ended step

@@ -151,6 +151,13 @@ int run_show(const KeyOptions& options, const Globals& globals) {
         std::printf("asked by  %s, created %s\n", text_of(preview, "requested_by").c_str(),
                     text_of(preview, "created_at").c_str());
         std::printf("removed   %s\n", left_of(preview).c_str());
+        if (preview["branch_problem"].is_string()) {
+            std::printf(
+                "%s its repository cannot be read by the daemon: the end of the branch goes "
+                "unnoticed, only time ends it\n          %s\n",
+                paint("branch   ", Tone::warn).c_str(), text_of(preview, "branch_problem").c_str());
+        }
+        print_moved(preview);
         if (preview["database"].is_string()) {
             std::printf("database  %s\n", text_of(preview, "database").c_str());
         }
@@ -314,6 +321,10 @@ int run_cleanup(const CleanupOptions& options, const Globals& globals) {
         const auto trash = report.value("trash", json::array()).size();
         if (trash > 0) {
             std::printf("emptied %zu from the trash\n", trash);
+        }
+        for (const auto& item : report.value("salvage", json::array())) {
+            std::printf("removed old saved work %s in mirror %s\n", text_of(item, "name").c_str(),
+                        text_of(item, "mirror").c_str());
         }
         if (report.value("asks", false)) {
             std::printf(

@@ -12,6 +12,7 @@
 #include "cli/interrupt.h"
 #include "cli/issue_key.h"
 #include "config/config.h"
+#include "git/mirror.h"
 #include "git/repository.h"
 
 namespace seatrial::cli {
@@ -25,7 +26,8 @@ constexpr std::chrono::seconds daemon_start{30};
 struct Asked {
     git::Repository repository;
     std::string commit;
-    std::string branch;    // full ref, "" for a bare commit
+    std::string branch;         // full ref, "" for a bare commit
+    std::string base_commit;    // of the repository's default branch, "" when it is not known
     std::string key;
     std::string text;    // of seatrial.yaml at the commit; "" when it has none
 };
@@ -45,6 +47,8 @@ Result<Asked> look_around(const UpOptions& options, const Context& ctx) {
     }
     TRY_ASSIGN(asked.commit, git::resolve(asked.repository, ref, ctx));
     asked.branch = ref == asked.commit ? "" : ref;
+    asked.base_commit =
+        git::read_ref(asked.repository.common_dir, asked.repository.default_branch).value_or("");
     auto text = git::read_blob(asked.repository, asked.commit, std::string(app_file), ctx);
     if (text) {
         asked.text = std::move(*text);
@@ -68,6 +72,7 @@ Result<json> request_body(const UpOptions& options, const Asked& asked) {
     json body = {{"issueKey", asked.key},
                  {"branchName", asked.branch},
                  {"baseBranch", asked.repository.default_branch},
+                 {"baseCommit", asked.base_commit},
                  {"commit", asked.commit},
                  {"repository", asked.repository.common_dir.string()},
                  {"appFile", app_file},
@@ -117,7 +122,7 @@ Status send_bundle(DaemonClient& daemon, const Asked& asked, const json& answer,
 Result<json> ask(DaemonClient& daemon, const Globals& globals, const Asked& asked, const json& body,
                  bool may_start, const Context& ctx) {
     auto answer = daemon.call("POST", "/api/v1/previews", body, ctx);
-    if (!answer && answer.error().field == "server" && may_start) {
+    if (!answer && answer.error().mark == "server" && may_start) {
         const bool own_file = globals.config.empty();
         TRY(start_daemon(globals, own_file ? asked.text : "", std::string(app_file),
                          ctx.with_timeout(daemon_start)));
@@ -137,6 +142,7 @@ void print_running(const json& preview, bool update) {
     for (const auto& [name, url] : urls.items()) {
         std::printf("  %-10s %s\n", name.c_str(), url.get<std::string>().c_str());
     }
+    print_moved(preview);
     if (preview["expires_at"].is_string()) {
         const auto expires = parse_time(preview["expires_at"].get<std::string>());
         if (expires) {

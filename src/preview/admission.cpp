@@ -70,6 +70,7 @@ void apply_policy(Spec& spec, const UpRequest& request, const config::Server& se
 void apply_request(Spec& spec, const UpRequest& request, const std::string& mirror) {
     spec.branch = request.branch;
     spec.base_branch = request.base_branch;
+    spec.fork = request.base_commit;
     spec.commit = request.commit;
     spec.mirror = mirror;
     spec.repository = request.repository;
@@ -210,7 +211,7 @@ Status write_wanted(Admission& in, Wanted& wanted) {
     in.life.warned = false;
     in.life.spec = render_spec(in.spec);
     json status = status_of(in.life);
-    for (const char* past : {"waiting", "restarts", "port_moves"}) {
+    for (const char* past : {"waiting", "restarts", "port_moves", "moved"}) {
         status.erase(past);
     }
     if (in.life.state == "running") {
@@ -244,6 +245,9 @@ Status admit_request(Admission& in, admit::Proposal proposal, const std::set<int
     apply_request(in.spec, in.request, mirror);
     if (!in.app.base_branch.empty()) {
         TRY_ASSIGN(in.spec.base_branch, git::parse_branch(in.app.base_branch));
+        if (in.spec.base_branch != in.request.base_branch) {
+            in.spec.fork.clear();    // of another branch
+        }
     }
     apply_policy(in.spec, in.request, in.server, in.environment);
     TRY(choose_database(in));

@@ -21,10 +21,6 @@ constexpr milliseconds settle{300};    // git changes several files for one oper
 constexpr milliseconds poll_interval{15 * 60'000};
 constexpr milliseconds patience{2 * 60'000};
 
-std::string source_of(const Spec& spec) {
-    return spec.repository.empty() ? spec.remote : spec.repository;
-}
-
 }    // namespace
 
 BranchWatch::BranchWatch(Parts parts, Manager& manager)
@@ -66,6 +62,8 @@ void BranchWatch::refresh() {
     {
         const std::lock_guard lock(mutex_);
         followed_.swap(followed);
+        std::erase_if(problems_,
+                      [this](const auto& problem) { return !followed_.contains(problem.first); });
     }
     if (sources.empty()) {
         parts_.timers.clear("branches");
@@ -170,24 +168,49 @@ void BranchWatch::check_life(const store::Life& life, const Spec& spec, const Co
     const auto tip = mirror.fetch(source, spec.branch, ctx);
     if (!tip) {
         // not_found is an answer: the repository was read and has no such branch.
-        if (tip.error().code == Code::not_found && tip.error().field == "branch") {
+        if (tip.error().code == Code::not_found && tip.error().mark == "branch") {
             return end("branch deleted");
         }
-        log::info("a branch could not be asked for",
-                  {{"life", life.id}, {"error", render_error(tip.error())}});
+        if (!ctx.cancelled()) {
+            log::info("a branch could not be asked for",
+                      {{"life", life.id}, {"error", render_error(tip.error())}});
+            const std::lock_guard lock(mutex_);
+            problems_[life.id] = render_error(tip.error());
+        }
         return;
     }
-    if (spec.base_branch.empty() || spec.base_branch == spec.branch) {
-        return;
+    {
+        const std::lock_guard lock(mutex_);
+        problems_.erase(life.id);
     }
-    const auto base = mirror.fetch(source, spec.base_branch, ctx);
-    if (!base) {
-        return;
-    }
-    const auto merged = mirror.is_merged(*tip, *base, ctx);
+    const auto merged = is_merged(spec, *tip, ctx);
     if (merged && *merged) {
         end("merged");
     }
+}
+
+// A fast-forward leaves no trace but that the base now holds commits which it did not hold when
+// the preview came up: the fork tells. That is asked of the commit that runs, too: a branch
+// without own work that catches up with its base looks just the same.
+Result<bool> BranchWatch::is_merged(const Spec& spec, const std::string& tip,
+                                    const Context& ctx) const {
+    if (spec.base_branch.empty() || spec.base_branch == spec.branch) {
+        return false;
+    }
+    const git::Mirror mirror = mirror_of(parts_, spec);
+    TRY_ASSIGN(const auto base, mirror.fetch(source_of(spec), spec.base_branch, ctx));
+    TRY_ASSIGN(const bool traces, mirror.is_merged(tip, base, "", ctx));
+    if (traces || spec.fork.empty()) {
+        return traces;
+    }
+    TRY_ASSIGN(const bool running, mirror.is_merged(spec.commit, base, spec.fork, ctx));
+    return running ? mirror.is_merged(tip, base, spec.fork, ctx) : false;
+}
+
+std::string BranchWatch::problem(const std::string& life) const {
+    const std::lock_guard lock(mutex_);
+    const auto found = problems_.find(life);
+    return found == problems_.end() ? "" : found->second;
 }
 
 }    // namespace seatrial::preview

@@ -24,6 +24,8 @@ public:
     void refresh();
     // Ends checks at work; later ones do nothing.
     void cancel() { stopping_.cancel(); }
+    // Why the branch of this life cannot be asked for at the moment; "" when it can.
+    std::string problem(const std::string& life) const;
 
 private:
     void work();
@@ -31,15 +33,17 @@ private:
     void check_soon(const std::string& source);
     void check_source(const std::string& source);
     void check_life(const store::Life& life, const Spec& spec, const Context& ctx);
+    Result<bool> is_merged(const Spec& spec, const std::string& tip, const Context& ctx) const;
 
     Parts parts_;
     Manager& manager_;
     CancelSource stopping_;
     Fd inotify_;
     Fd stop_;
-    std::mutex mutex_;
-    std::map<int, std::string> watches_;    // inotify watch → source
-    std::set<std::string> followed_;        // lives
+    mutable std::mutex mutex_;
+    std::map<int, std::string> watches_;             // inotify watch → source
+    std::set<std::string> followed_;                 // lives
+    std::map<std::string, std::string> problems_;    // life → why its branch is not known
     std::thread thread_;
 };
 

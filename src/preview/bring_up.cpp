@@ -134,7 +134,7 @@ Reconciler::Next Reconciler::bring_up(store::Life& life, const Context& ctx) {
         return Next::again;
     }
     const Error& error = result.failure->error;
-    if (error.code == Code::conflict && error.field.starts_with("port:") &&
+    if (error.code == Code::conflict && error.mark.starts_with("port:") &&
         move_ports(life, error)) {
         return Next::again;
     }

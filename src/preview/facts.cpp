@@ -14,6 +14,8 @@
 namespace seatrial::preview {
 namespace {
 
+constexpr std::chrono::seconds fork_patience{10};
+
 // What an installed tree depends on besides its files: architecture, system and the exact
 // interpreter, told by the program file instead of starting it.
 std::string platform() {
@@ -146,6 +148,17 @@ Status check_environment(const Spec& spec, const config::App& app) {
     return {};
 }
 
+// Only a caller who stands in the repository knows it without asking. Never needed to be known.
+void find_fork(Spec& spec, const Parts& parts, const Context& ctx) {
+    if (!spec.fork.empty() || spec.branch.empty() || spec.base_branch.empty() ||
+        spec.base_branch == spec.branch) {
+        return;
+    }
+    const Context patience = ctx.with_timeout(fork_patience);
+    spec.fork =
+        mirror_of(parts, spec).fetch(source_of(spec), spec.base_branch, patience).value_or("");
+}
+
 }    // namespace
 
 git::Mirror mirror_of(const Parts& parts, const Spec& spec) {
@@ -156,7 +169,9 @@ Status find_facts(Spec& spec, const config::App& app, const Parts& parts, const 
     TRY(find_tree_env(spec, app, parts, ctx));
     TRY(check_environment(spec, app));
     TRY(find_dependency_tree(spec, app, parts, ctx));
-    return find_template(spec, app, parts, ctx);
+    TRY(find_template(spec, app, parts, ctx));
+    find_fork(spec, parts, ctx);
+    return {};
 }
 
 }    // namespace seatrial::preview

@@ -36,7 +36,10 @@ Reconciler::Next Reconciler::retry_later(store::Life& life, const std::string& s
         attempt = attempts_[life.id]++;
     }
     const milliseconds delay = std::min(longest_retry, first_retry * (1 << std::min(attempt, 10)));
-    json status = status_of(life);
+    // What is in `life` may have been meant for the very write that failed: only the wait is new.
+    const auto recorded = parts_.records.life(life.id);
+    store::Life current = recorded ? recorded->value_or(life) : life;
+    json status = status_of(current);
     const auto now = now_utc();
     const auto since =
         status.contains("waiting") && status["waiting"].value("generation", 0LL) == life.generation
@@ -53,13 +56,13 @@ Reconciler::Next Reconciler::retry_later(store::Life& life, const std::string& s
                          {"generation", life.generation},
                          {"since_ms", unix_millis(since)},
                          {"retry_at", render_time(now + delay)}};
-    set_status(life, status);
+    set_status(current, status);
     log::warn("will try again", error, {{"life", life.id}, {"step", step}, {"ms", delay.count()}});
     const auto written =
         parts_.records.write(sql::Durability::relaxed, [&](store::Writer& writer) -> Status {
-            TRY(writer.settle(life, life.generation));
+            TRY(writer.settle(current, life.generation));
             return writer.add_event(
-                make_event(life, reconciler_actor, "waiting", status["waiting"]));
+                make_event(current, reconciler_actor, "waiting", status["waiting"]));
         });
     if (!written) {
         log::warn("waiting could not be recorded", written.error(), {{"life", life.id}});
@@ -159,7 +162,6 @@ bool Reconciler::move_ports(store::Life& life, const Error& error) {
         return false;
     }
     status["port_moves"] = moves + 1;
-    set_status(life, status);
     log::warn("moving to another port slot", error, {{"life", life.id}});
     const auto written =
         parts_.records.write(sql::Durability::full, [&](store::Writer& writer) -> Status {
@@ -171,12 +173,21 @@ bool Reconciler::move_ports(store::Life& life, const Error& error) {
             for (const auto& slot : slots) {
                 taken.insert(static_cast<int>(slot.number));
             }
+            // The first address counts: a second move is still one for who knew it.
+            json moved = status.value("moved", json{{"from", spec->ports}});
             spec->ports.clear();
             TRY(choose_ports(*app, *parts_.config.get(), taken, spec->ports));
             TRY(writer.free_ports(life.id));
             for (const auto& [component, port] : spec->ports) {
                 TRY(writer.take_slot({"port", "host", port, life.id, component}));
             }
+            moved["to"] = spec->ports;
+            moved["reason"] = error.message;
+            moved["at"] = render_time(now_utc());
+            if (status.contains("active")) {    // else nobody was given an address yet
+                status["moved"] = std::move(moved);
+            }
+            set_status(life, status);
             life.spec = render_spec(*spec);
             TRY(writer.settle(life, life.generation));
             return writer.add_event(

@@ -78,6 +78,9 @@ Result<Wanted> Manager::up(const UpRequest& raw, const Context& ctx) {
     } else if (!git::is_commit_id(request.commit)) {
         return fail(Code::invalid, "'" + printable(request.commit) + "' is not a commit id");
     }
+    if (!request.base_commit.empty() && !git::is_commit_id(request.base_commit)) {
+        return fail(Code::invalid, "'" + printable(request.base_commit) + "' is not a commit id");
+    }
     TRY_ASSIGN(config::App app, parse_request_app(request));
     config::Server server = *parts_.config.get();
     const auto faults = config::apply_variables(request.variables, app, server);
@@ -94,8 +97,8 @@ Result<Wanted> Manager::up(const UpRequest& raw, const Context& ctx) {
     }
     if (!has.value_or(false)) {
         return tl::unexpected(Error{Code::not_found,
-                                    "commit " + request.commit + " has not been sent yet", "",
-                                    "commit", nullptr});
+                                    "commit " + request.commit + " has not been sent yet", "", "",
+                                    nullptr, "commit"});
     }
     return admit_up(request, app, environment);
 }

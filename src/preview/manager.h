@@ -16,6 +16,7 @@ struct UpRequest {
     std::string key;            // issue key
     std::string branch;         // full ref, or "" for a bare commit
     std::string base_branch;    // of the repository; the app's file may name another
+    std::string base_commit;    // where that is; "" = not known
     std::string env;            // "" = the server's default
     std::string commit;         // 40 hex; "" = fetch the branch from `remote`
     std::string repository;     // identity of the caller's repository (its common dir)
@@ -53,7 +54,7 @@ public:
 
     // Folder name of the mirror for a repository or remote.
     std::string mirror_name(const std::string& repository, const std::string& remote) const;
-    // `not_found` with field "commit" when the mirror lacks the commit: send a bundle first.
+    // `not_found` with mark "commit" when the mirror lacks the commit: send a bundle first.
     Result<Wanted> up(const UpRequest& request, const Context& ctx);
     // The commits a bundle may leave out.
     Result<std::vector<std::string>> known_commits(const std::string& mirror, const Context& ctx);

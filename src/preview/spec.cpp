@@ -10,7 +10,7 @@ namespace seatrial::preview {
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Names, tree, git_ref, mount, database, role,
                                                 migrate_run, runs)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(
-    Spec, life, app, key, env, branch, base_branch, commit, mirror, repository, remote,
+    Spec, life, app, key, env, branch, base_branch, fork, commit, mirror, repository, remote,
     requested_by, app_file, app_text, variables, provider, ttl_ms, warn_before_ms, keep_failed_ms,
     memory_bytes, cpu_percent, pids, min_isolation, on_reboot, host, environment_env, env_files,
     log_bytes, names, ports, uid_slot, install_uid_slot, empty_database, database_serial,

@@ -28,6 +28,7 @@ struct Spec {
     std::string life, app, key, env;
     std::string branch;          // full ref, "" when a bare commit was asked for
     std::string base_branch;     // full ref: merged into it means finished
+    std::string fork;            // where the base was at the last `up`, "" = unknown
     std::string commit;          // 40 hex
     std::string mirror;          // name of the mirror's folder
     std::string repository;      // the caller's repository (common dir), "" for remotes
@@ -63,6 +64,11 @@ struct Spec {
     std::string dependency_tree;                    // "" = none
     std::map<std::string, std::string> tree_env;    // of tracked env files at the commit
 };
+
+// Where its branches are asked for: the caller's repository, else the remote.
+inline const std::string& source_of(const Spec& spec) {
+    return spec.repository.empty() ? spec.remote : spec.repository;
+}
 
 std::string render_spec(const Spec& spec);
 // Errors: `invalid` for a newer version or text that is not a spec.

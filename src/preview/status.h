@@ -7,6 +7,7 @@
 // failure                     {step, title, code, message, hint, at}
 // waiting                     {step, message, since, retry_at} while the world is not ready
 // restarts                    times of component restarts
+// moved                       {from, to, reason, at}: ports changed since the last request
 // receipt                     {resources, started_at, finished_at, elapsed_ms}
 // reason                      why it ends: "stop", "ttl", "merged", ...
 #pragma once

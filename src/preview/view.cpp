@@ -113,8 +113,8 @@ json render_preview(const store::Life& life) {
     if (life.expires_at) {
         out["expires_at"] = render_time(*life.expires_at);
     }
-    for (const char* member :
-         {"urls", "operation", "waiting", "failure", "isolation", "timings", "receipt", "reason"}) {
+    for (const char* member : {"urls", "operation", "waiting", "failure", "isolation", "timings",
+                               "receipt", "reason", "moved"}) {
         out[member] = or_null(status, member);
     }
     return out;
@@ -172,6 +172,9 @@ Result<std::vector<std::string>> explain(const store::Life& life, const Parts& p
     } else if (status.contains("operation")) {
         lines.push_back("An update to " + status["operation"].value("commit", "").substr(0, 12) +
                         " is under way.");
+    }
+    if (status.contains("moved")) {
+        lines.push_back("It moved to other ports: " + status["moved"].value("reason", "") + ".");
     }
     if (status.contains("waiting")) {
         lines.push_back("It waits: " + status["waiting"].value("message", "") + " (next try " +
