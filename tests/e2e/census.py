@@ -22,7 +22,7 @@ import sys
 import time
 
 UIDS = range(2_000_000, 4_000_000)  # uids of all previews of all installations
-RECORDS = re.compile(r"\.db(-wal|-shm|-journal)?$|^daemon\.|\.log$|^seatrial\.sock$")
+RECORDS = re.compile(r"\.db(-wal|-shm|-journal|\.reserve)?$|^daemon\.|\.log$|^seatrial\.sock$")
 CGROUP_ROOT = pathlib.Path("/sys/fs/cgroup")
 # Kept on purpose after a removal: logs have a retention of their own, and the trash is emptied
 # later (its tests look there by themselves).

@@ -287,3 +287,75 @@ def test_a_squash_merged_branch_ends_its_preview(site, repo):
     repo.git("merge", "--squash", "feature/TINY-6-squash")
     repo.git("commit", "-q", "-m", "squashed")
     harness.wait_for(lambda: site.state("TINY-6") == "removed", "the removal")
+
+
+def test_a_fast_forward_ends_a_preview_but_catching_up_does_not(site, repo):
+    repo.branch("feature/TINY-7-fresh")
+    repo.branch("feature/TINY-8-work")
+    repo.commit({"text.txt": "work\n"})
+    for key, branch in (("TINY-7", "feature/TINY-7-fresh"), ("TINY-8", "feature/TINY-8-work")):
+        site.seatrial("up", "--issue", key, "--branch", branch, "--json", cwd=repo.folder, ok=True)
+    repo.git("switch", "-q", "main")
+    repo.git("merge", "-q", "--ff-only", "feature/TINY-8-work")
+    harness.wait_for(lambda: site.state("TINY-8") == "removed", "the removal")
+    assert site.seatrial("show", "TINY-8", "--json", ok=True).json["reason"] == "merged"
+    # The other one has no work of its own: now it only catches up with main.
+    repo.git("branch", "-f", "feature/TINY-7-fresh", "main")
+    # A third one, deleted after that, proves that the watch has seen it all.
+    repo.branch("feature/TINY-9-last")
+    site.seatrial("up", "--json", cwd=repo.folder, ok=True)
+    repo.git("switch", "-q", "main")
+    repo.git("branch", "-D", "feature/TINY-9-last")
+    harness.wait_for(lambda: site.state("TINY-9") == "removed", "the removal")
+    assert site.state("TINY-7") == "running"
+
+
+def test_show_says_when_the_branch_cannot_be_watched(site, repo):
+    site.serve().wait_ready()
+    up(site, repo)
+    assert harness.wait_for(lambda: site.show(KEY)["branch_problem"] is None, "the first look")
+    repo.folder.rename(site.folder / "elsewhere")
+    (site.folder / "elsewhere" / ".git" / "refs" / "heads" / "news").write_text("x\n")
+    problem = harness.wait_for(lambda: site.show(KEY)["branch_problem"], "the problem")
+    assert "cannot fetch" in problem
+    text = site.seatrial("show", KEY, ok=True).out
+    assert "cannot be read by the daemon" in text and "only time ends it" in text
+    (site.folder / "elsewhere").rename(repo.folder)
+    repo.git("branch", "more")
+    harness.wait_for(lambda: site.show(KEY)["branch_problem"] is None, "the end of the problem")
+    assert site.state(KEY) == "running"
+
+
+def test_a_moved_address_is_said_plainly(site, repo):
+    site.serve().wait_ready()
+    up(site, repo)
+    before = site.show(KEY)
+    assert before["moved"] is None
+    stop_file = site.folder / "gate"
+    # In the update the old component ends first; whoever is quick takes its port.
+    repo.commit({"seatrial.yaml": repo.yaml().replace(
+        "migrate: { run: '", f"migrate: {{ run: 'touch {stop_file}.at; "
+        f"until [ -e {stop_file} ]; do sleep 0.02; done; ")})
+    stop_file.parent.chmod(0o777)
+    with site.start("up", "--issue", KEY, cwd=repo.folder) as client:
+        try:
+            harness.wait_for(lambda: (site.folder / "gate.at").exists() or
+                             client.poll() is not None, "the migration", 60)
+            squatter = harness.socket.socket()
+            squatter.setsockopt(harness.socket.SOL_SOCKET, harness.socket.SO_REUSEADDR, 1)
+            squatter.bind(("127.0.0.1", before["ports"]["web"]))
+            squatter.listen(1)
+            stop_file.touch()
+            out, err = client.communicate(timeout=90)
+        finally:
+            client.kill()
+    squatter.close()
+    assert client.returncode == 0, out + err
+    after = site.show(KEY)
+    old, new = before["ports"]["web"], after["ports"]["web"]
+    assert old != new and f"web {old} → {new}" in out and "the address changed" in out
+    assert f"port {old} is taken by" in after["moved"]["reason"]
+    assert f"web {old} → {new}" in site.seatrial("show", KEY, ok=True).out
+    repo.commit({"seatrial.yaml": repo.yaml()})
+    up(site, repo)
+    assert site.show(KEY)["moved"] is None

@@ -55,9 +55,10 @@ dev_fuzz() {
         corpus=build/fuzz/corpus/$name
         mkdir -p -- "$corpus"
         say_step "$name for $seconds s"
-        local seeds=()
-        [[ ! -d tests/fuzz/$name ]] || seeds=("tests/fuzz/$name")
-        "$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
+        local seeds=() options=()
+        [[ ! -d tests/fuzz/corpus/$name ]] || seeds=("tests/fuzz/corpus/$name")
+        [[ ! -f tests/fuzz/${name%_fuzz}.dict ]] || options=("-dict=tests/fuzz/${name%_fuzz}.dict")
+        "$target" "${options[@]}" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
             -artifact_prefix="build/fuzz/$name." "$corpus" "${seeds[@]}" 2>"build/fuzz/$name.log" ||
             { failed=$((failed + 1)); tail -n 30 -- "build/fuzz/$name.log" >&2; }
     done

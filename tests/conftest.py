@@ -1,4 +1,4 @@
-"""Fixtures of the end-to-end tests. One PostgreSQL for the session, a fresh data folder each."""
+"""Fixtures of the tests from outside. One PostgreSQL for the session, a fresh data folder each."""
 import pathlib
 import shutil
 import signal
@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "e2e"))
 import harness  # noqa: E402
 
 
