@@ -191,8 +191,11 @@ TEST_F(RootIsolation, AFolderThatItsUserCannotEnterIsTold) {
 
 TEST_F(RootIsolation, AMemoryHogEndsAloneAndIsTold) {
     for (const char* mode : {"auto", "v1"}) {
-        in_child({"root", true, mode}, [this] {
+        in_child({"root", true, mode}, [this, mode] {
             auto runner = open();
+            if (mode == std::string_view("v1") && runner->isolation().cgroup == "none") {
+                return;    // a host with the unified tree alone
+            }
             if (runner->isolation().cgroup != "v1" && runner->isolation().cgroup != "v2") {
                 GTEST_SKIP() << "no cgroup with limits";
             }

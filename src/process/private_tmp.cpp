@@ -120,11 +120,15 @@ bool keep(const PrivateView& view, std::vector<Kept>& kept) {
 
 // The app may have put anything where the mount point goes: no link is followed.
 bool put_back(const Kept& kept) {
-    const auto* top = std::find_if(std::begin(private_folders), std::end(private_folders),
-                                   [&](const char* each) { return is_below(kept.path, each); });
-    Fd at(::open(*top, O_PATH | O_DIRECTORY | O_CLOEXEC));
-    for (const auto part :
-         split(std::string_view(kept.path).substr(std::string(*top).size() + 1), '/')) {
+    std::string top;
+    for (const char* each : private_folders) {
+        top = is_below(kept.path, each) ? each : top;
+    }
+    if (kept.path.size() <= top.size() + 1) {
+        return true;    // the whole folder is what is replaced
+    }
+    Fd at(::open(top.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    for (const auto part : split(std::string_view(kept.path).substr(top.size() + 1), '/')) {
         const std::string name(part);
         if (::mkdirat(at.get(), name.c_str(), 0755) != 0 && errno != EEXIST) {
             return false;

@@ -124,7 +124,11 @@ TEST_F(PrivateTmpRuns, LaterMountsAppearAndThoseOfOthersAreNotKept) {
             return runner->mount(data_ / (at + "-lower"), data_ / (at + "-upper"),
                                  data_ / (at + "-work"), data_ / at, soon());
         };
-        ASSERT_OK(mount("previews/other/at"));
+        const auto other = mount("previews/other/at");
+        if (!other && other.error().code == Code::unavailable) {
+            GTEST_SKIP() << "no overlays here";
+        }
+        ASSERT_OK(other);
         const RunSpec spec =
             shell(*runner, "slave",
                   "grep -c previews/other/at /proc/self/mountinfo; "

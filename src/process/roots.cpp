@@ -67,7 +67,7 @@ Result<Step> step_into(const Fd& at, const std::string& name, const std::string&
 // Nobody but `uid` may put anything into it.
 Status take_over(const Step& last, const std::string& path, uid_t uid, gid_t gid) {
     struct stat info{};
-    if (::fstat(last.folder.get(), &info) != 0) {
+    if (!last.folder || ::fstat(last.folder.get(), &info) != 0) {
         return fail_errno("cannot look at " + path, errno);
     }
     const bool fresh = last.made || is_empty(last.folder);
