@@ -109,6 +109,25 @@ std::string random_hex(std::size_t bytes) {
     return to_hex({data, bytes});
 }
 
+std::string base64url(std::string_view bytes) {
+    static constexpr std::string_view digits =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    std::string out;
+    std::uint32_t bits = 0;
+    unsigned held = 0;
+    for (const char byte : bytes) {
+        bits = (bits << 8U) | static_cast<unsigned char>(byte);
+        for (held += 8; held >= 6; held -= 6) {
+            out += digits[(bits >> (held - 6)) & 63U];
+        }
+    }
+    if (held > 0) {
+        out += digits[(bits << (6 - held)) & 63U];
+    }
+    out.append((4 - out.size() % 4) % 4, '=');
+    return out;
+}
+
 bool constant_time_equal(std::string_view a, std::string_view b) {
     return a.size() == b.size() && ::CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
 }

@@ -39,6 +39,9 @@ std::uint64_t random_u64();
 // 2 * `bytes` lower-case hex digits.
 std::string random_hex(std::size_t bytes);
 
+// RFC 4648, section 5, with its padding.
+std::string base64url(std::string_view bytes);
+
 // Takes the same time wherever the difference is; the lengths are not secret.
 bool constant_time_equal(std::string_view a, std::string_view b);
 

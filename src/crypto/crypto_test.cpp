@@ -68,6 +68,15 @@ TEST(Random, DoesNotRepeat) {
     EXPECT_EQ(random_hex(0), "");
 }
 
+TEST(Base64url, OfRfc4648) {
+    EXPECT_EQ(base64url(""), "");
+    EXPECT_EQ(base64url("f"), "Zg==");
+    EXPECT_EQ(base64url("fo"), "Zm8=");
+    EXPECT_EQ(base64url("foo"), "Zm9v");
+    EXPECT_EQ(base64url("foobar"), "Zm9vYmFy");
+    EXPECT_EQ(base64url("\xfb\xff\xfe"), "-__-");
+}
+
 TEST(ConstantTimeEqual, SaysWhatEqualsSays) {
     EXPECT_TRUE(constant_time_equal("", ""));
     EXPECT_TRUE(constant_time_equal("token", "token"));

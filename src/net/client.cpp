@@ -27,14 +27,20 @@ struct Transfer {
     bool upload_paused = false;
     int upload_error = 0;
 
+    const Client::OnBody* on_body = nullptr;
     const Client::OnEvent* on_event = nullptr;
     EventParser parser;
+    bool is_success = false;
     bool is_stream = false;
-    bool stopped = false;    // on_event said so
+    bool stopped = false;    // on_body or on_event said so
     Status parsed;
 
-    // The body of an answer that is no event stream is collected as usual.
+    // The body of an error, or of an answer that is no event stream, is collected as usual.
     std::size_t take_body(std::string_view text) {
+        if (on_body != nullptr && is_success) {
+            stopped = !(*on_body)(text);
+            return stopped ? CURL_WRITEFUNC_ERROR : text.size();
+        }
         if (on_event != nullptr && is_stream) {
             const auto fed = parser.feed(text, *on_event);
             if (!fed) {
@@ -55,6 +61,8 @@ struct Transfer {
     void take_header(std::string_view line) {
         if (line.starts_with("HTTP/")) {    // also after "100 Continue"
             response.headers.clear();
+            const auto space = line.find(' ');
+            is_success = space != std::string_view::npos && line.substr(space + 1).starts_with('2');
             is_stream = false;
             return;
         }
@@ -251,7 +259,8 @@ struct Client::Impl {
     Impl& operator=(const Impl&) = delete;
 
     Result<ClientResponse> perform(const ClientRequest& request, std::string_view last_event_id,
-                                   const OnEvent* on_event, const Context& ctx);
+                                   const OnBody* on_body, const OnEvent* on_event,
+                                   const Context& ctx);
     Result<CURLcode> drive(Transfer& transfer, const Context& ctx) const;
 
     CURL* easy = nullptr;
@@ -291,13 +300,14 @@ Result<CURLcode> Client::Impl::drive(Transfer& transfer, const Context& ctx) con
 }
 
 Result<ClientResponse> Client::Impl::perform(const ClientRequest& request,
-                                             std::string_view last_event_id,
+                                             std::string_view last_event_id, const OnBody* on_body,
                                              const OnEvent* on_event, const Context& ctx) {
     TRY(ctx.ok());
     TRY_ASSIGN(const auto headers, make_headers(request, last_event_id));
     Transfer transfer;
     transfer.easy = easy;
     transfer.answer_limit = request.answer_limit;
+    transfer.on_body = on_body;
     transfer.on_event = on_event;
     set_up(easy, request, transfer, headers.get());
     check(::curl_multi_add_handle(multi, easy) == CURLM_OK, "curl_multi_add_handle");
@@ -320,12 +330,17 @@ Client::Client(Client&&) noexcept = default;
 Client& Client::operator=(Client&&) noexcept = default;
 
 Result<ClientResponse> Client::request(const ClientRequest& request, const Context& ctx) {
-    return impl_->perform(request, {}, nullptr, ctx);
+    return impl_->perform(request, {}, nullptr, nullptr, ctx);
+}
+
+Result<ClientResponse> Client::stream(const ClientRequest& request, const OnBody& on_body,
+                                      const Context& ctx) {
+    return impl_->perform(request, {}, &on_body, nullptr, ctx);
 }
 
 Result<ClientResponse> Client::listen(const ClientRequest& request, std::string_view last_event_id,
                                       const OnEvent& on_event, const Context& ctx) {
-    return impl_->perform(request, last_event_id, &on_event, ctx);
+    return impl_->perform(request, last_event_id, nullptr, &on_event, ctx);
 }
 
 }    // namespace seatrial::net

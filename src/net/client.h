@@ -47,6 +47,12 @@ public:
     // header, answer too large), and the context's.
     Result<ClientResponse> request(const ClientRequest& request, const Context& ctx);
 
+    // As request(), but the body of a 2xx answer goes to `on_body` as it comes, of any length and
+    // not kept: ok when the server ends it or `on_body` returns false.
+    using OnBody = std::function<bool(std::string_view)>;
+    Result<ClientResponse> stream(const ClientRequest& request, const OnBody& on_body,
+                                  const Context& ctx);
+
     // Listens to server-sent events until the server ends the stream (ok), `on_event` returns
     // false (ok) or ctx ends. An answer that is no event stream is returned with its body. The
     // caller reconnects, with the last id it saw as `last_event_id`.

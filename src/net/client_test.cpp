@@ -341,6 +341,33 @@ TEST_F(ClientTest, ListeningStopsWhenToldTo) {
               Code::cancelled);
 }
 
+TEST_F(ClientTest, ABodyGoesToWhoeverAskedForItUnlessItIsAnErrors) {
+    const TestServer server(AF_INET, [](int fd, int, const Context& ctx) {
+        const auto head = TestServer::read_until(fd, "\r\n\r\n", ctx);
+        const bool good = head.find("/good") != std::string::npos;
+        TestServer::send(
+            fd, TestServer::answer(std::string(100'000, 'x'), good ? "201 Created" : "500 No"));
+    });
+    std::size_t seen = 0;
+    const auto count = [&seen](std::string_view text) {
+        seen += text.size();
+        return true;
+    };
+    auto request = to(server, "/good");
+    request.answer_limit = 1;    // is for what is kept
+    const auto good = client_.stream(request, count, soon());
+    ASSERT_TRUE(good) << render_error(good.error());
+    EXPECT_EQ(good->status, 201);
+    EXPECT_EQ(good->body, "");
+    EXPECT_EQ(seen, 100'000U);
+    const auto stop = [](std::string_view) { return false; };
+    EXPECT_TRUE(client_.stream(request, stop, soon()));
+    const auto bad = client_.stream(to(server), count, soon());
+    EXPECT_EQ(bad->status, 500);
+    EXPECT_EQ(bad->body.size(), 100'000U);
+    EXPECT_EQ(seen, 100'000U);
+}
+
 TEST_F(ClientTest, ARefusedStreamIsAnAnswer) {
     const TestServer server(AF_INET, [](int fd, int, const Context& ctx) {
         TestServer::read_until(fd, "\r\n\r\n", ctx);
