@@ -251,8 +251,8 @@ Graph make_stop_graph(const std::vector<Ref>& refs, const Types& types, std::vec
     Graph graph;
     graph.name = "stop";
     graph.keep_going = true;
-    std::map<int, std::vector<std::string>, std::greater<>> by_rank;
     std::map<std::string, int> of_type;
+    std::vector<Traits> traits;
     for (const Ref& ref : refs) {
         const Type* type = types.find(ref.type);
         if (type == nullptr) {
@@ -261,25 +261,21 @@ Graph make_stop_graph(const std::vector<Ref>& refs, const Types& types, std::vec
             }
             continue;
         }
+        traits.push_back(type->traits());
         Node node;
         node.id = ref.type + "." + std::to_string(of_type[ref.type]++);
-        node.title = "remove " + std::string(type->traits().title);
+        node.title = "remove " + std::string(traits.back().title);
         node.op = Op::destroy;
         node.ref = ref;
-        by_rank[type->traits().rank].push_back(node.id);
         graph.nodes.push_back(std::move(node));
     }
-    for (Node& node : graph.nodes) {
-        const int rank = types.find(node.ref.type)->traits().rank;
-        // The next higher rank is enough: it waits for those above it.
-        const std::vector<std::string>* above = nullptr;
-        for (const auto& [other, ids] : by_rank) {
-            if (other > rank) {
-                above = &ids;
+    for (std::size_t i = 0; i < traits.size(); ++i) {
+        for (std::size_t j = 0; j < traits.size(); ++j) {
+            const bool apart = !traits[i].lane.empty() && !traits[j].lane.empty() &&
+                               traits[i].lane != traits[j].lane;
+            if (traits[j].rank > traits[i].rank && !apart) {
+                graph.nodes[i].after.push_back(graph.nodes[j].id);
             }
-        }
-        if (above != nullptr) {
-            node.after = *above;
         }
     }
     return graph;

@@ -247,6 +247,34 @@ TEST_F(GraphRun, StopTakesHighRanksFirstAndGoesOnAfterAFailure) {
     EXPECT_EQ(result.gone[2].ref.type, "fake");
 }
 
+TEST_F(GraphRun, StopTakesNamedLanesSideBySide) {
+    const auto add = [&](const char* name, int rank, std::string_view lane) {
+        Traits traits;
+        traits.rank = rank;
+        traits.lane = lane;
+        types.add(std::make_unique<FakeType>(name, traits));
+    };
+    add("top", 9, "");
+    add("file", 5, "files");
+    add("database", 4, "database");
+    add("role", 2, "database");
+    add("last", 1, "");
+    const Graph graph = make_stop_graph({{"top", "host", "a"},
+                                         {"file", "host", "a"},
+                                         {"database", "host", "a"},
+                                         {"role", "host", "a"},
+                                         {"last", "host", "a"}},
+                                        types, nullptr);
+    ASSERT_EQ(graph.nodes.size(), 5U);
+    using testing::UnorderedElementsAre;
+    EXPECT_TRUE(graph.nodes[0].after.empty());
+    EXPECT_THAT(graph.nodes[1].after, UnorderedElementsAre("top.0"));
+    EXPECT_THAT(graph.nodes[2].after, UnorderedElementsAre("top.0"));
+    EXPECT_THAT(graph.nodes[3].after, UnorderedElementsAre("top.0", "database.0"));
+    EXPECT_THAT(graph.nodes[4].after,
+                UnorderedElementsAre("top.0", "file.0", "database.0", "role.0"));
+}
+
 TEST_F(GraphRun, ManyGraphsShareOneThingAndItIsMadeOnce) {
     std::atomic<int> made = 0;
     fake->work = [&](const Ref&, const Context&) -> Status {

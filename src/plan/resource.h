@@ -43,6 +43,7 @@ struct Traits {
     OnChange on_change = OnChange::replace;
     std::string_view pool;     // "", or a bounded pool: clone, install, git
     int rank = 0;              // destruction goes from high rank to low
+    std::string_view lane;     // things of two named lanes are destroyed side by side
     bool shared = false;       // content-named, made once, never destroyed by a plan
     bool owned = true;         // false: a check that leaves nothing behind (health)
     std::string_view title;    // step title for people: "database"

@@ -69,6 +69,7 @@ plan::Traits DependencyMount::traits() const {
     plan::Traits traits;
     traits.on_change = plan::OnChange::in_place;
     traits.rank = 70;    // after the processes that use it, before the worktree it lies in
+    traits.lane = "files";
     traits.title = "mount dependencies";
     return traits;
 }

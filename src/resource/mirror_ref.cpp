@@ -77,6 +77,7 @@ plan::Traits MirrorRef::traits() const {
     plan::Traits traits;
     traits.on_change = plan::OnChange::in_place;
     traits.rank = 2;    // last of all that a life has: the worktree reads the commit
+    traits.lane = "files";
     traits.title = "keep commit";
     return traits;
 }

@@ -31,6 +31,7 @@ plan::Traits PostgresDatabase::traits() const {
     traits.on_change = plan::OnChange::keep;
     traits.pool = "clone";
     traits.rank = 20;
+    traits.lane = "database";
     traits.title = "database";
     return traits;
 }

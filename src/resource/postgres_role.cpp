@@ -68,6 +68,7 @@ plan::Traits PostgresRole::traits() const {
     plan::Traits traits;
     traits.on_change = plan::OnChange::keep;
     traits.rank = 10;    // after the database it owns
+    traits.lane = "database";
     traits.title = "database role";
     return traits;
 }

@@ -88,6 +88,7 @@ plan::Traits SqliteFile::traits() const {
     traits.on_change = plan::OnChange::keep;
     traits.pool = "clone";
     traits.rank = 60;    // before the worktree's folder, in which it lies
+    traits.lane = "files";
     traits.title = "database file";
     return traits;
 }
