@@ -58,6 +58,7 @@ void Reconciler::look(const std::string& id) {
             running_.erase(id);
             ctx = running_.emplace(id, CancelSource(stop_.context())).first->second.context();
         }
+        const auto connections = parts_.servers.hold();
         auto life = parts_.records.life(id);
         if (!life) {
             log::error("records cannot be read", life.error(), {{"life", id}});

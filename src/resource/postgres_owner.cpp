@@ -146,7 +146,7 @@ Status copy_settings(const PostgresServers& servers, const std::string& place, s
         return {};
     }
     // The value is set in a session of its own and taken from there: lists need no quoting of ours.
-    TRY_ASSIGN(auto session, servers.open(place, ctx));
+    TRY_ASSIGN(auto session, servers.open_apart(place, ctx));
     for (const sql::PgRow& row : rows) {
         const auto set = session.query("SELECT set_config($1, $2, false)", {row[0], row[1]}, ctx);
         Status copied = set ? Status() : Status(tl::unexpected(set.error()));

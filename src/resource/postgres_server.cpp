@@ -60,8 +60,9 @@ PostgresServers::PostgresServers(std::map<std::string, sql::PostgresTarget> targ
                                  std::string instance, Secret key)
     : targets_(std::move(targets)), instance_(std::move(instance)), key_(std::move(key)) {}
 
-Result<sql::Postgres> PostgresServers::open(const std::string& place, const Context& ctx,
-                                            const std::string& database) const {
+Result<sql::Postgres> PostgresServers::connect(const std::string& place,
+                                               const std::string& database,
+                                               const Context& ctx) const {
     const auto found = targets_.find(place);
     if (found == targets_.end()) {
         return fail(Code::unavailable, "no PostgreSQL server is configured as " + printable(place),
@@ -76,10 +77,31 @@ Result<sql::Postgres> PostgresServers::open(const std::string& place, const Cont
     return sql::Postgres::open(target, ctx);
 }
 
-Result<sql::Postgres> PostgresServers::open_locked(const std::string& place, std::string_view kind,
+Result<PostgresLease> PostgresServers::open(const std::string& place, const Context& ctx,
+                                            const std::string& database) const {
+    TRY(ctx.ok());
+    if (!database.empty()) {
+        TRY_ASSIGN(auto db, connect(place, database, ctx));
+        return PostgresLease(std::move(db));
+    }
+    auto kept = shelf_->take(place);
+    if (!kept) {
+        TRY_ASSIGN(kept, connect(place, "", ctx));
+    }
+    return PostgresLease(std::move(*kept), shelf_, place);
+}
+
+Result<PostgresLease> PostgresServers::open_apart(const std::string& place,
+                                                  const Context& ctx) const {
+    TRY_ASSIGN(auto db, connect(place, "", ctx));
+    return PostgresLease(std::move(db));
+}
+
+Result<PostgresLease> PostgresServers::open_locked(const std::string& place, std::string_view kind,
                                                    const std::string& name,
                                                    const Context& ctx) const {
     TRY_ASSIGN(auto db, open(place, ctx));
+    db.set_locked();
     TRY(db.query("SELECT pg_advisory_lock($1::bigint)", {lock_key(kind, name)}, ctx));
     return db;
 }

@@ -9,7 +9,7 @@
 
 #include "base/context.h"
 #include "base/secret.h"
-#include "sql/postgres.h"
+#include "resource/postgres_lease.h"
 
 namespace seatrial::resource {
 
@@ -19,8 +19,8 @@ struct MigrationStamp {
     std::string done;       // hash of what was finished last; empty: never
 };
 
-// Thread: any; nothing changes after construction. Connections are made per call and closed:
-// an idle preview holds none.
+// Thread: any; nothing but the shelf of open connections changes after construction. Outside of
+// a hold connections are made per call and closed: an idle preview holds none.
 class PostgresServers {
 public:
     // A target without a database means `postgres`; an empty conninfo means libpq's own
@@ -29,14 +29,18 @@ public:
                     Secret key);
     const std::string& instance() const { return instance_; }
 
+    // Until it ends, connections for maintenance are used again.
+    std::shared_ptr<void> hold() const { return PostgresShelf::hold(shelf_); }
     // As the admin, to `database` or, when empty, to the one for maintenance. Locks (below) hold
     // only among connections to the same database: always the maintenance one.
     // Errors: those of Postgres::open; `unavailable` for a place that is not configured.
-    Result<sql::Postgres> open(const std::string& place, const Context& ctx,
+    Result<PostgresLease> open(const std::string& place, const Context& ctx,
                                const std::string& database = {}) const;
-    // open() and the advisory lock of `kind` and `name` until the connection closes: who holds it
+    // For maintenance, used by nobody before or after: its settings may be changed.
+    Result<PostgresLease> open_apart(const std::string& place, const Context& ctx) const;
+    // open() and the advisory lock of `kind` and `name` until the lease ends: who holds it
     // is alone with that thing, also after a client that was killed while its server side went on.
-    Result<sql::Postgres> open_locked(const std::string& place, std::string_view kind,
+    Result<PostgresLease> open_locked(const std::string& place, std::string_view kind,
                                       const std::string& name, const Context& ctx) const;
 
     // Password of a role of ours: HMAC-SHA256(key, role) in hex. Kept nowhere.
@@ -55,12 +59,15 @@ public:
                          const std::string& hash, const Context& ctx) const;
 
 private:
+    Result<sql::Postgres> connect(const std::string& place, const std::string& database,
+                                  const Context& ctx) const;
     Status mark(const std::string& place, const std::string& database, const MigrationStamp& change,
                 const Context& ctx) const;
 
     std::map<std::string, sql::PostgresTarget> targets_;
     std::string instance_;
     Secret key_;
+    std::shared_ptr<PostgresShelf> shelf_ = std::make_shared<PostgresShelf>();
 };
 
 }    // namespace seatrial::resource

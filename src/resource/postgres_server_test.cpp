@@ -140,6 +140,53 @@ TEST_F(PostgresServersTest, LocksAreHeldUntilTheConnectionCloses) {
     EXPECT_TRUE(servers_.open_locked(test::postgres_place, "pg-role", "x", soon()));
 }
 
+TEST_F(PostgresServersTest, AHoldKeepsConnectionsAndNothingElse) {
+    const auto pid_of = [&](PostgresLease& db) {
+        return (*db.query("SELECT pg_backend_pid()", {}, soon()))[0][0].value_or("");
+    };
+    const auto open_now = [&] {
+        return server_.value(
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name ="
+            " 'seatrial' AND pid <> pg_backend_pid()");
+    };
+    std::string first;
+    {
+        const auto hold = servers_.hold();
+        {
+            auto db = servers_.open_locked(test::postgres_place, "pg-role", "x", soon());
+            ASSERT_TRUE(db);
+            first = pid_of(*db);
+            auto other = servers_.open(test::postgres_place, soon());
+            ASSERT_TRUE(other);
+            EXPECT_NE(pid_of(*other), first) << "one user at a time";
+            auto inside = servers_.open(test::postgres_place, soon(), source_);
+            ASSERT_TRUE(inside);
+            EXPECT_NE(pid_of(*inside), first);
+        }
+        EXPECT_EQ(server_.value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"), "0");
+        std::string again;
+        {
+            auto db = servers_.open(test::postgres_place, soon());
+            auto other = servers_.open(test::postgres_place, soon());
+            ASSERT_TRUE(db && other);
+            EXPECT_TRUE(pid_of(*db) == first || pid_of(*other) == first);
+            again = pid_of(*db);
+            ASSERT_TRUE(other->query("SELECT pg_terminate_backend($1::int)", {again}, soon()));
+            const Context ctx = soon();
+            while (db->reusable()) {
+                ASSERT_TRUE(wait_for(std::chrono::milliseconds(2), ctx));
+            }
+        }
+        auto db = servers_.open(test::postgres_place, soon());
+        ASSERT_TRUE(db);
+        EXPECT_NE(pid_of(*db), again) << "one that the server has ended";
+    }
+    const Context ctx = soon();
+    while (open_now() != "0") {
+        ASSERT_TRUE(wait_for(std::chrono::milliseconds(2), ctx)) << open_now();
+    }
+}
+
 // A server of its own: it is stopped and killed.
 class PostgresOutage : public PostgresFixture {
 protected:

@@ -284,6 +284,16 @@ Result<std::string> Postgres::scram_verifier(const std::string& role,
     return std::string(verifier.get());
 }
 
+bool Postgres::reusable() const {
+    if (impl_ == nullptr || impl_->connection == nullptr ||
+        PQtransactionStatus(impl_->connection) != PQTRANS_IDLE) {
+        return false;
+    }
+    // An end that the server has told, or any other news, shows as something to read.
+    pollfd socket{PQsocket(impl_->connection), POLLIN, 0};
+    return ::poll(&socket, 1, 0) == 0;
+}
+
 int Postgres::server_version() const {
     return PQserverVersion(impl_->connection);
 }

@@ -52,6 +52,8 @@ public:
     std::string quote_literal(std::string_view text) const;
     // SCRAM-SHA-256 verifier of a password, so that the password never reaches server or log.
     Result<std::string> scram_verifier(const std::string& role, const Secret& password) const;
+    // Connected, in no transaction, and nothing has come from the server since the last answer.
+    bool reusable() const;
     int server_version() const;    // e.g. 150018
     // What an app needs to reach the server over TCP or socket: host, port, as connected.
     std::string host() const;
