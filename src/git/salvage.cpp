@@ -76,13 +76,17 @@ Result<std::string> commit_all(const Steps& steps, const std::string& head) {
 
 Result<std::string> salvage(const TreeGit& git, const std::filesystem::path& folder,
                             const std::filesystem::path& mirror, const std::string& commit,
-                            const std::filesystem::path& out) {
+                            const std::filesystem::path& out, const std::string& index) {
     if (!is_commit_id(commit)) {
         return fail(Code::invalid, "'" + printable(commit) + "' is no commit id");
     }
     std::vector<std::string> env = tree_git_env(tree_folder(folder));
     env.emplace_back("GIT_OPTIONAL_LOCKS=0");
-    TRY_ASSIGN(const std::string status, Steps(git, env).run(status_argv()));
+    std::vector<std::string> look = env;
+    if (!index.empty()) {
+        look.push_back("GIT_INDEX_FILE=" + index);
+    }
+    TRY_ASSIGN(const std::string status, Steps(git, std::move(look)).run(status_argv()));
     TRY_ASSIGN(const State state, read_state(status));
     if (!state.dirty && state.head == commit) {
         return std::string();

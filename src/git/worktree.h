@@ -50,9 +50,10 @@ using TreeGit = std::function<Result<process::Output>(const std::vector<std::str
 // Saves what the tree at `folder` has beyond `commit` (local commits, changed and untracked, not
 // ignored, files) into `out`/salvage.bundle for Mirror::receive_bundle and returns its commit;
 // "" when there is nothing. `out` is an empty folder that the tree's owner may write; HEAD, index
-// and files of the tree stay as they are. 1 process when clean, at most 7.
+// and files of the tree stay as they are. `index`: a file to look at instead of the tree's own
+// index, to find out whether there is anything. 1 process when clean, at most 7.
 Result<std::string> salvage(const TreeGit& git, const std::filesystem::path& folder,
                             const std::filesystem::path& mirror, const std::string& commit,
-                            const std::filesystem::path& out);
+                            const std::filesystem::path& out, const std::string& index = {});
 
 }    // namespace seatrial::git

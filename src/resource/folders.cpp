@@ -38,22 +38,31 @@ Fd open_one(const Fd& parent, const std::string& name) {
 void measure(const Fd& folder, dev_t device, int depth, TreeSize& size, const Context& ctx) {
     const auto names = entries_of(folder);
     if (!names || ctx.cancelled()) {
+        size.touched = true;
         return;
     }
     for (const auto& name : *names) {
         struct stat info{};
-        if (::fstatat(folder.get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0 ||
-            info.st_dev != device) {
+        if (::fstatat(folder.get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
+            size.touched = true;
+            continue;
+        }
+        if (info.st_dev != device) {
             continue;
         }
         size.bytes += info.st_blocks * 512;
         if (!S_ISDIR(info.st_mode)) {
             ++size.files;
-        } else if (depth < deepest_folder) {
-            const Fd below(::openat(folder.get(), name.c_str(), folder_flags));
-            if (below) {
-                measure(below, device, depth + 1, size, ctx);
-            }
+            size.touched = size.touched || (info.st_ctim.tv_sec == size.since.tv_sec &&
+                                            info.st_ctim.tv_nsec > size.since.tv_nsec);
+            continue;
+        }
+        const Fd below(depth < deepest_folder ? ::openat(folder.get(), name.c_str(), folder_flags)
+                                              : -1);
+        if (below) {
+            measure(below, device, depth + 1, size, ctx);
+        } else {
+            size.touched = true;
         }
     }
 }
@@ -130,11 +139,13 @@ Status add_mode(const Fd& folder, const std::string& name, mode_t bits) {
                : fail_errno("cannot change the mode of '" + printable(name) + "'", errno);
 }
 
-TreeSize measure_tree(const std::filesystem::path& path, const Context& ctx) {
+TreeSize measure_tree(const std::filesystem::path& path, const Context& ctx, timespec since) {
     TreeSize size;
+    size.since = since;
     const auto folder = open_folder(path);
     struct stat info{};
     if (folder && ::fstat(folder->get(), &info) == 0) {
+        size.touched = false;
         measure(*folder, info.st_dev, 0, size, ctx);
     }
     return size;

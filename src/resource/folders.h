@@ -30,10 +30,13 @@ Status add_mode(const Fd& folder, const std::string& name, mode_t bits);
 struct TreeSize {
     std::int64_t files = 0;
     std::int64_t bytes = 0;    // on disk
+    timespec since{};
+    // Some file may have changed after `since`, but within its second.
+    bool touched = true;
 };
 // Counts what is below, without following links or crossing mounts; unreadable parts are left
 // out.
-TreeSize measure_tree(const std::filesystem::path& path, const Context& ctx);
+TreeSize measure_tree(const std::filesystem::path& path, const Context& ctx, timespec since = {});
 
 // Renames `path` into the `trash` folder as <its name>-<n> and tells its size; absent is ok.
 // The caller may rename it: owns it and the folder it lies in. Repeatable.

@@ -18,6 +18,7 @@
 #include "resource/mirror_ref.h"
 #include "resource/mount_table.h"
 #include "resource/run_spec.h"
+#include "resource/settled_index.h"
 
 namespace seatrial::resource {
 namespace {
@@ -75,6 +76,7 @@ plan::Traits Worktree::traits() const {
     traits.on_change = plan::OnChange::in_place;
     traits.pool = "git";
     traits.rank = 40;    // after processes and mounts, before the ref that keeps its commit
+    traits.lane = "files";
     traits.title = "worktree";
     return traits;
 }
@@ -91,6 +93,7 @@ Result<std::optional<Worktree::Record>> Worktree::read_record(const std::string&
         record.mirror = parsed.at("mirror").get<std::string>();
         record.commit = parsed.at("commit").get<std::string>();
         record.next = parsed.at("next").get<std::string>();
+        record.index = parsed.value("index", "");
         record.uid_slot = parsed.at("uid_slot").get<int>();
         record.owned = parsed.at("owned").get<bool>();
     } catch (const json::exception&) {
@@ -100,9 +103,10 @@ Result<std::optional<Worktree::Record>> Worktree::read_record(const std::string&
 }
 
 Status Worktree::write_record(const std::string& name, const Record& record) const {
-    const json text = {{"spec", record.spec},         {"mirror", record.mirror},
-                       {"commit", record.commit},     {"next", record.next},
-                       {"uid_slot", record.uid_slot}, {"owned", record.owned}};
+    const json text = {{"spec", record.spec},     {"mirror", record.mirror},
+                       {"commit", record.commit}, {"next", record.next},
+                       {"index", record.index},   {"uid_slot", record.uid_slot},
+                       {"owned", record.owned}};
     return replace_file(folder(name) / "spec", text.dump(1) + "\n", 0600);
 }
 
@@ -378,6 +382,7 @@ Status Worktree::create(const plan::Ref& ref, const json& spec, const plan::Prog
     TRY(check_out_or_rebuild(ref.name, wanted, ctx));
     wanted.commit = wanted.next;
     wanted.next.clear();
+    wanted.index = index_identity(home);
     wanted.spec = hash;
     TRY(write_record(ref.name, wanted));
     return failpoint("worktree.ready", "after");

@@ -15,6 +15,7 @@
 
 #include "plan/resource.h"
 #include "process/runner.h"
+#include "resource/folders.h"
 
 namespace seatrial::resource {
 
@@ -51,6 +52,7 @@ private:
         std::string mirror;
         std::string commit;    // the last one that was finished, "" before the first
         std::string next;      // the one under way
+        std::string index;     // identity of the index as the finished checkout left it
         int uid_slot = -1;
         bool fresh = false;    // of the spec, not recorded
         bool owned = false;    // tree and git folder are whole and belong to the slot
@@ -77,7 +79,7 @@ private:
                               const plan::Progress& progress, const Context& ctx);
     // The ref that holds what was saved, "" when there was nothing.
     Result<std::string> save_work(const std::string& name, const Record& record,
-                                  const Context& ctx);
+                                  const TreeSize& size, const Context& ctx);
 
     process::Runner& runner_;
     std::filesystem::path data_;

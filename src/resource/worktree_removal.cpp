@@ -12,6 +12,7 @@
 #include "resource/folders.h"
 #include "resource/mirror_ref.h"
 #include "resource/mount_table.h"
+#include "resource/settled_index.h"
 #include "resource/worktree.h"
 
 namespace seatrial::resource {
@@ -22,6 +23,21 @@ constexpr std::size_t output_limit = 16 << 20;
 bool worth_retrying(const Error& error) {
     return error.code == Code::unavailable || error.code == Code::cancelled ||
            error.code == Code::timed_out;
+}
+
+// The size of all; what was touched counts in the tree only, our own files beside it change later.
+TreeSize measure_preview(const std::filesystem::path& home, const Context& ctx) {
+    TreeSize size = measure_tree(git::tree_folder(home), ctx, index_time(home));
+    const auto folder = open_folder(home);
+    for (const auto& name : folder ? entries_of(*folder).value_or(std::vector<std::string>())
+                                   : std::vector<std::string>()) {
+        if (home / name != git::tree_folder(home)) {
+            const TreeSize other = measure_tree(home / name, ctx);
+            size.bytes += other.bytes;
+            size.files += other.files;
+        }
+    }
+    return size;
 }
 
 // A rename into the trash needs one file system.
@@ -35,7 +51,7 @@ bool same_device(const std::filesystem::path& a, const std::filesystem::path& b)
 }    // namespace
 
 Result<std::string> Worktree::save_work(const std::string& name, const Record& record,
-                                        const Context& ctx) {
+                                        const TreeSize& size, const Context& ctx) {
     const auto home = folder(name);
     TRY_ASSIGN(const auto mirror, mirror_folder(data_, record.mirror));
     // Half-made or half-moved trees differ from every commit without anybody's doing; and
@@ -45,8 +61,12 @@ Result<std::string> Worktree::save_work(const std::string& name, const Record& r
     }
     TRY(drop_stale_locks(name, record.uid_slot, ctx));
     const auto out = home / "salvage";
-    TRY(runner_.remove(out, ctx));    // of a killed attempt
+    if (::access(out.c_str(), F_OK) == 0) {
+        TRY(runner_.remove(out, ctx));    // of a killed attempt
+    }
     TRY(make_dirs(out, 0755));
+    const auto index = out / "settled-index";
+    const bool settled = copy_settled_index(home, record.index, size, index);
     if (record.uid_slot >= 0) {
         TRY(runner_.own(out, record.uid_slot, ctx));
     }
@@ -58,7 +78,8 @@ Result<std::string> Worktree::save_work(const std::string& name, const Record& r
         TRY_ASSIGN(output.out, read_file(home / "salvage.log", output_limit + 4096));
         return output;
     };
-    TRY_ASSIGN(const std::string saved, git::salvage(run, home, mirror, record.commit, out));
+    TRY_ASSIGN(const std::string saved,
+               git::salvage(run, home, mirror, record.commit, out, settled ? index.string() : ""));
     if (saved.empty()) {
         return std::string();
     }
@@ -77,7 +98,7 @@ Status Worktree::save_local_commits(const std::string& name, const Record& recor
     if (head.empty() || record.commit.empty() || head == record.commit || head == record.next) {
         return {};
     }
-    const auto saved = save_work(name, record, ctx);
+    const auto saved = save_work(name, record, TreeSize(), ctx);
     if (!saved && worth_retrying(saved.error())) {
         return tl::unexpected(saved.error());
     }
@@ -103,8 +124,9 @@ Result<plan::Removal> Worktree::destroy(const plan::Ref& ref, const Context& ctx
     TRY(check_unmounted(home));
     removal.note = "moved to trash";
     TRY_ASSIGN(const auto record, read_record(ref.name));
+    const TreeSize size = measure_preview(home, ctx);
     if (record) {
-        const auto saved = save_work(ref.name, *record, ctx);
+        const auto saved = save_work(ref.name, *record, size, ctx);
         if (!saved && worth_retrying(saved.error())) {
             return tl::unexpected(saved.error());
         }
@@ -116,7 +138,7 @@ Result<plan::Removal> Worktree::destroy(const plan::Ref& ref, const Context& ctx
     }
     TRY(failpoint("worktree.trash", "before"));
     if (same_device(previews_, data_)) {
-        TRY_ASSIGN(const auto size, move_to_trash(home, data_ / "trash", ctx));
+        TRY(drop_to_trash(home, data_ / "trash"));
         removal.trash_bytes = size.bytes;
     } else {
         TRY(runner_.remove(home, ctx));

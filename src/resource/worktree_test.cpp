@@ -1,4 +1,5 @@
 // The life of a tree.
+#include "resource/settled_index.h"
 #include "resource/worktree_fixture.h"
 
 namespace seatrial::resource {
@@ -56,6 +57,30 @@ TEST_P(WorktreeWorlds, UnsavedWorkIsKept) {
         EXPECT_EQ(house.mirror().read_blob(saved, "a", soon()).value(), "changed\n");
         EXPECT_EQ(house.mirror().read_blob(saved, "new file", soon()).value(), "new\n");
         EXPECT_FALSE(house.mirror().read_blob(saved, "node_modules/m", soon()));
+    });
+}
+
+// Same size, same second as the checkout: git's own look at whole seconds would not see it.
+TEST_P(WorktreeWorlds, AChangeRightAfterTheCheckoutIsKept) {
+    in_child([](const fs::path& base) {
+        const House house(base);
+        const fs::path copy = base / "index";
+        for (int round = 0; round < 5; ++round) {
+            house.create(house.spec(house.first));
+            const std::string index = json::parse(slurp(house.home() / "spec")).at("index");
+            const auto settled = [&] {
+                const auto size = measure_tree(house.tree(), soon(), index_time(house.home()));
+                return copy_settled_index(house.home(), index, size, copy);
+            };
+            EXPECT_TRUE(settled());
+            EXPECT_FALSE(copy_settled_index(house.home(), "another", TreeSize(), copy));
+            house.app("printf 'eno\\n' > a");
+            const auto before = index_time(house.home());
+            struct stat changed{};
+            ASSERT_EQ(::lstat((house.tree() / "a").c_str(), &changed), 0);
+            EXPECT_NE(settled(), changed.st_ctim.tv_sec == before.tv_sec);
+            EXPECT_NE(house.destroy().note.find("refs/st/salvage/"), std::string::npos) << round;
+        }
     });
 }
 
