@@ -42,6 +42,10 @@ public:
     // mark "branch": the repository answered and has no such branch.
     Result<std::string> fetch(const std::string& remote, const std::string& branch,
                               const Context& ctx) const;
+    // The tip of a branch in a repository on this host, told from its file, when a ref of the
+    // mirror is at that commit too; "" where only fetch() can tell. Starts no process.
+    std::string known_tip(const std::filesystem::path& repository, const std::string& branch,
+                          const Context& ctx) const;
 
     // Keeps a commit alive under refs/st/keep/<name>, moves it when it is there; `not_found`
     // without that commit. 1 process.

@@ -40,6 +40,29 @@ TEST_F(MirrorTest, IsReadableByOthersWhateverTheUmask) {
     }
 }
 
+TEST_F(MirrorTest, TellsTheTipOfALocalBranchThatItKnows) {
+    const std::string first = repo.commit_file("a", "1");
+    const auto git_folder = repo / ".git";
+    const auto tip = [&](const std::string& branch) {
+        return mirror.known_tip(git_folder, branch, soon());
+    };
+    EXPECT_EQ(tip("main"), "") << "it has nothing yet";
+    ASSERT_TRUE(send(first));
+    EXPECT_EQ(tip("main"), first);
+    EXPECT_EQ(tip("refs/heads/main"), first);
+    EXPECT_EQ(tip("gone"), "");
+    EXPECT_EQ(tip("../../HEAD"), "");
+    ASSERT_EQ(::mkfifo((git_folder / "refs/heads/pipe").c_str(), 0600), 0);
+    EXPECT_EQ(tip("pipe"), "");
+    std::filesystem::remove(git_folder / "refs/heads/pipe");
+    const std::string second = repo.commit_file("a", "2");
+    EXPECT_EQ(tip("main"), "") << "only a fetch brings it";
+    repo.git({"reset", "-q", "--hard", first});
+    EXPECT_EQ(tip("main"), first);
+    repo.git({"pack-refs", "--all"});
+    EXPECT_EQ(tip("main"), "") << "packed refs are left to git";
+}
+
 TEST_F(MirrorTest, CarriesCommitsByBundleStepByStep) {
     repo.write("big", std::string(300000, 'x'));
     const std::string first = repo.commit("first");

@@ -21,6 +21,14 @@ constexpr milliseconds settle{300};    // git changes several files for one oper
 constexpr milliseconds poll_interval{15 * 60'000};
 constexpr milliseconds patience{2 * 60'000};
 
+// What a person has just brought up has not moved since: most looks need no fetch.
+Result<std::string> tip_of(const git::Mirror& mirror, const Spec& spec, const std::string& branch,
+                           const Context& ctx) {
+    const std::string known =
+        spec.repository.empty() ? "" : mirror.known_tip(spec.repository, branch, ctx);
+    return known.empty() ? mirror.fetch(source_of(spec), branch, ctx) : known;
+}
+
 }    // namespace
 
 BranchWatch::BranchWatch(Parts parts, Manager& manager)
@@ -165,7 +173,7 @@ void BranchWatch::check_life(const store::Life& life, const Spec& spec, const Co
             log::warn("a preview could not be ended", stopped.error(), {{"life", life.id}});
         }
     };
-    const auto tip = mirror.fetch(source, spec.branch, ctx);
+    const auto tip = tip_of(mirror, spec, spec.branch, ctx);
     if (!tip) {
         // not_found is an answer: the repository was read and has no such branch.
         if (tip.error().code == Code::not_found && tip.error().mark == "branch") {
@@ -198,7 +206,7 @@ Result<bool> BranchWatch::is_merged(const Spec& spec, const std::string& tip,
         return false;
     }
     const git::Mirror mirror = mirror_of(parts_, spec);
-    TRY_ASSIGN(const auto base, mirror.fetch(source_of(spec), spec.base_branch, ctx));
+    TRY_ASSIGN(const auto base, tip_of(mirror, spec, spec.base_branch, ctx));
     TRY_ASSIGN(const bool traces, mirror.is_merged(tip, base, "", ctx));
     if (traces || spec.fork.empty()) {
         return traces;
