@@ -165,7 +165,6 @@ void BranchWatch::check_source(const std::string& source) {
 }
 
 void BranchWatch::check_life(const store::Life& life, const Spec& spec, const Context& ctx) {
-    const std::string source = source_of(spec);
     const git::Mirror mirror = mirror_of(parts_, spec);
     const auto end = [&](const char* reason) {
         log::info("a branch has ended", {{"life", life.id}, {"reason", reason}});

@@ -4,6 +4,7 @@
 #include <sys/utsname.h>
 
 #include <cstdlib>
+#include <thread>
 
 #include "base/names.h"
 #include "base/text.h"
@@ -168,10 +169,15 @@ git::Mirror mirror_of(const Parts& parts, const Spec& spec) {
 Status find_facts(Spec& spec, const config::App& app, const Parts& parts, const Context& ctx) {
     TRY(find_tree_env(spec, app, parts, ctx));
     TRY(check_environment(spec, app));
-    TRY(find_dependency_tree(spec, app, parts, ctx));
-    TRY(find_template(spec, app, parts, ctx));
-    find_fork(spec, parts, ctx);
-    return {};
+    Status schema;    // both write fields of the spec that nothing else here reads
+    Status tree;
+    {
+        const std::jthread other([&] { schema = find_template(spec, app, parts, ctx); });
+        tree = find_dependency_tree(spec, app, parts, ctx);
+        find_fork(spec, parts, ctx);
+    }
+    TRY(tree);
+    return schema;
 }
 
 }    // namespace seatrial::preview

@@ -13,6 +13,8 @@ namespace {
 using std::chrono::milliseconds;
 constexpr milliseconds first_pause{5};
 constexpr milliseconds longest_pause{100};
+// An answer is noticed late by this part of the time that it took, at most.
+constexpr int promptness = 20;
 
 struct Target {
     std::string run;
@@ -105,6 +107,7 @@ Status Health::create(const plan::Ref& ref, const nlohmann::json& spec,
     std::string seen;
     std::string told;
     milliseconds pause = first_pause;
+    const auto begin = std::chrono::steady_clock::now();
     while (true) {
         // A kernel tells nobody that a port began to listen, so this one wait asks repeatedly.
         auto healthy = look(runner_, target, seen, ctx);
@@ -128,7 +131,9 @@ Status Health::create(const plan::Ref& ref, const nlohmann::json& spec,
             }
             return waited;
         }
-        pause = std::min(longest_pause, pause * 3 / 2 + milliseconds(1));
+        const auto elapsed =
+            std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - begin);
+        pause = std::clamp(elapsed / promptness, first_pause, longest_pause);
     }
 }
 
