@@ -1,5 +1,6 @@
 """One function per measurement. Each adds rows to a Report; none fails because a figure is bad."""
 import contextlib
+import json
 import os
 import pathlib
 import shutil
@@ -28,6 +29,30 @@ def copy_history(records, count):
             f"FROM {table}, n WHERE {key} = ?", (source,))
     records.commit()
     assert records.execute("SELECT count(*) FROM life").fetchone()[0] > count
+
+
+def add_lives(records, count, expires_at):
+    """Previews that run nothing and own nothing, as if a provider had made them."""
+    columns = [row[1] for row in records.execute("PRAGMA table_info(life)")]
+    source = dict(zip(columns, records.execute(
+        "SELECT * FROM life WHERE state = 'running' ORDER BY id DESC LIMIT 1").fetchone()))
+    spec = json.loads(source["spec"])
+    spec.update(branch="", uid_slot=-1, ports={})
+    spec["names"]["runs"] = {}
+    rows = []
+    for number in range(count):
+        life = f"1{number:025d}"
+        spec["life"] = life
+        rows.append([{**source, "id": life, "key": f"EXPIRED-{number}", "spec": json.dumps(spec),
+                      "expires_at": int(expires_at * 1000), "warned": 1}[name]
+                     for name in columns])
+    marks = ", ".join("?" * len(columns))
+    records.executemany(f"INSERT INTO life VALUES ({marks})", rows)
+    records.commit()
+
+
+def p99(seconds):
+    return sorted(seconds)[int(len(seconds) * 0.99)]
 
 
 class Bench:
@@ -250,6 +275,51 @@ class Bench:
         anonymous, resident = procs.memory(procs.of_program(self.site.data)["daemon"][0])
         add(f"Daemon's anonymous memory with {count} recorded previews", anonymous, "MB", 45,
             f"resident {resident:.0f} MB")
+        self.stop(key)
+
+    def answers(self, key, enough):
+        """Seconds of each request to the API, one after the other, until enough() says so."""
+        connection = harness.UnixConnection(self.site.data / "seatrial.sock", 30)
+        seconds = []
+        while not enough(seconds):
+            started = time.monotonic()
+            connection.request("GET", f"/api/v1/previews/{key}")
+            answer = connection.getresponse()
+            answer.read()
+            seconds.append(time.monotonic() - started)
+            assert answer.status == 200, answer.status
+            time.sleep(0.002)
+        connection.close()
+        return seconds
+
+    def expired(self, count=10_000, notice=30):
+        """So many previews end in one moment: what somebody else feels of it."""
+        key = self.key()
+        self.up(key)
+        self.site.daemon.terminate()
+        moment = time.time() + notice
+        database = self.site.data / "seatrial.db"
+        with contextlib.closing(sqlite3.connect(database)) as records:
+            add_lives(records, count, moment)
+        daemon = self.site.serve()
+        assert daemon.wait_ready(60), "the daemon did not start"
+        idle = self.answers(key, lambda seconds: time.time() > moment - 1)
+        assert len(idle) > 100, "no time to measure the idle daemon"
+        harness.wait_for(lambda: time.time() >= moment, "the moment", notice, 0.01)
+        left = [count, time.monotonic()]
+
+        def over(_):
+            if time.monotonic() > left[1] + 0.5:
+                with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as records:
+                    left[:] = records.execute(
+                        "SELECT count(*) FROM life WHERE key LIKE 'EXPIRED-%' AND "
+                        "state <> 'removed'").fetchone()[0], time.monotonic()
+            return left[0] == 0 or time.time() > moment + 300
+        busy = self.answers(key, over)
+        assert left[0] == 0, f"{left[0]} expired previews are still there"
+        self.report.add(f"{count} previews expired at once: the API's p99", p99(busy) * 1000, "ms",
+                        p99(idle) * 4000, f"idle p99 {p99(idle) * 1000:.1f} ms; all ended after "
+                        f"{time.time() - moment:.1f} s; {len(busy)} requests")
         self.stop(key)
 
     def rebuild(self, build="build/release", rounds=10):

@@ -13,7 +13,7 @@ from world import World  # noqa: E402 - first: it finds the harness
 from measures import Bench  # noqa: E402
 from report import Report  # noqa: E402
 
-PARTS = ("starts", "updates", "crowd", "idle", "many", "rebuild")
+PARTS = ("starts", "updates", "crowd", "idle", "many", "expired", "rebuild")
 
 
 def stop_in_order(*_):
