@@ -10,8 +10,6 @@
 #include "base/context.h"
 #include "base/file.h"
 
-struct stat;
-
 namespace seatrial::resource {
 
 // Deeper trees are refused (`failed`).

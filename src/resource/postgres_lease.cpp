@@ -54,7 +54,7 @@ PostgresLease::PostgresLease(sql::Postgres db, std::shared_ptr<PostgresShelf> sh
 
 PostgresLease& PostgresLease::operator=(PostgresLease&& other) noexcept {
     const PostgresLease ended(std::move(*this));
-    sql::Postgres::operator=(std::move(other));
+    sql::Postgres::operator=(static_cast<sql::Postgres&&>(other));
     shelf_ = std::move(other.shelf_);
     place_ = std::move(other.place_);
     locked_ = other.locked_;
