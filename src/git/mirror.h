@@ -68,6 +68,9 @@ public:
     // See read_blob() in git/repository.h. 1 process.
     Result<std::string> read_blob(const std::string& commit, const std::string& path,
                                   const Context& ctx) const;
+    // A tar of a commit's folder ("" = the whole tree) into `out_fd`, as it comes. 1 process.
+    Status archive(const std::string& commit, const std::string& folder, int out_fd,
+                   const Context& ctx) const;
     // SHA-256 over "mode id\tpath" of the named paths at a commit, whole folders too: the
     // dependency key's raw part. A path with * ? [ is a glob ("**" crosses folders), others are
     // literal. 1 process.

@@ -1,0 +1,227 @@
+#include "resource/docker_image.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "base/failpoint.h"
+#include "base/names.h"
+#include "docker/images.h"
+#include "git/mirror.h"
+#include "git/run.h"
+
+namespace seatrial::resource {
+namespace {
+
+using nlohmann::json;
+
+tl::unexpected<Error> foreign(const std::string& name) {
+    return fail(Code::conflict, "image " + name + " is not ours");
+}
+
+Result<plan::Observation> look(docker::Engine& engine, const std::string& name,
+                               const Context& ctx) {
+    const auto found = docker::inspect_image(engine, image_name(name), ctx);
+    if (!found && found.error().code == Code::not_found) {
+        return plan::Observation();
+    }
+    if (!found) {
+        return tl::unexpected(found.error());
+    }
+    plan::Observation seen = judge_labels(engine, found->labels);
+    seen.detail = found->id;
+    return seen;
+}
+
+// The last lines of a build, for who has to mend it.
+class Tail {
+public:
+    void add(std::string_view line) {
+        lines_.emplace_back(line);
+        if (lines_.size() > 12) {
+            lines_.erase(lines_.begin());
+        }
+    }
+    std::string text() const {
+        std::string out;
+        for (const auto& line : lines_) {
+            out += "\n" + line;
+        }
+        return out;
+    }
+
+private:
+    std::vector<std::string> lines_;
+};
+
+// A tar with one Dockerfile, as the classic builder wants it (POSIX ustar: header of 512 bytes,
+// content filled up to 512, two empty blocks).
+std::string tar_of_dockerfile(const std::string& text) {
+    constexpr std::size_t block = 512;
+    std::string header(block, '\0');
+    const auto put = [&header](std::size_t at, const std::string& field) {
+        header.replace(at, field.size(), field);
+    };
+    const auto octal = [](std::size_t value, std::size_t digits) {
+        std::string out(digits, '0');
+        for (std::size_t i = digits; i > 0 && value > 0; value /= 8) {
+            out[--i] = static_cast<char>('0' + value % 8);
+        }
+        return out;
+    };
+    put(0, "Dockerfile");
+    put(100, "0000644");
+    put(108, "0000000");
+    put(116, "0000000");
+    put(124, octal(text.size(), 11));
+    put(136, "00000000000");
+    put(148, "        ");
+    put(156, "0");
+    put(257, std::string("ustar\0", 6) + "00");
+    std::size_t sum = 0;
+    for (const char byte : header) {
+        sum += static_cast<unsigned char>(byte);
+    }
+    put(148, octal(sum, 6) + '\0');
+    std::string tar = header + text;
+    tar.resize((tar.size() + block - 1) / block * block, '\0');
+    return tar + std::string(2 * block, '\0');
+}
+
+}    // namespace
+
+std::string image_name(const std::string& ref_name) {
+    return ref_name + ":latest";
+}
+
+plan::Traits DockerImage::traits() const {
+    plan::Traits traits;
+    traits.on_change = plan::OnChange::replace;
+    traits.pool = "build";
+    traits.rank = 5;
+    traits.shared = true;
+    traits.title = "image";
+    return traits;
+}
+
+Result<std::vector<std::string>> DockerImage::list(const std::string& place, const Context& ctx) {
+    TRY_ASSIGN(auto* engine, engines_.engine_at(place));
+    TRY_ASSIGN(const auto images, docker::list_our_images(*engine, ctx));
+    std::vector<std::string> names;
+    for (const auto& image : images) {
+        for (const auto& name : image.names) {
+            const std::string ours = name.substr(0, name.rfind(':'));
+            if (image_name(ours) == name && is_our_name(engines_.instance(), ours)) {
+                names.push_back(ours);
+            }
+        }
+    }
+    return names;
+}
+
+Result<plan::Observation> DockerImage::observe(const plan::Ref& ref, const Context& ctx) {
+    TRY_ASSIGN(auto* engine, engines_.engine_of(ref));
+    return look(*engine, ref.name, ctx);
+}
+
+Status DockerImage::build(docker::Engine& engine, const plan::Ref& ref, const json& spec,
+                          const plan::Progress& progress, const Context& ctx) {
+    docker::BuildSpec wanted;
+    wanted.name = image_name(ref.name);
+    wanted.labels = labels_for(spec);
+    wanted.memory_bytes = spec.value("memory", std::int64_t{0});
+    Tail tail;
+    const auto on_line = [&](std::string_view line) {
+        tail.add(line);
+        if (progress) {
+            progress(line);
+        }
+    };
+    const std::string source = spec.value("pull", "");
+    Fd context;
+    std::jthread archiver;
+    Status archived;
+    if (!source.empty()) {
+        TRY(docker::check_image_name(source));
+        TRY_ASSIGN(context, git::text_fd(tar_of_dockerfile("FROM " + source + "\n")));
+    } else {
+        wanted.dockerfile = spec.value("dockerfile", "Dockerfile");
+        wanted.target = spec.value("target", "");
+        wanted.arguments = spec.value("arguments", std::map<std::string, std::string>());
+        int ends[2];
+        if (::pipe2(ends, O_CLOEXEC) != 0) {
+            return fail_errno("pipe", errno);
+        }
+        context = Fd(ends[0]);
+        const git::Mirror mirror(mirrors_ / spec.at("mirror").get<std::string>());
+        archiver = std::jthread([&archived, mirror, spec, ctx, end = ends[1]] {
+            const Fd out(end);
+            archived = mirror.archive(spec.at("commit").get<std::string>(),
+                                      spec.value("context", ""), out.get(), ctx);
+        });
+    }
+    const auto built = docker::build_image(engine, wanted, context.get(), on_line, ctx);
+    context.reset();    // a builder that read not all of it must not keep the archiver waiting
+    if (archiver.joinable()) {
+        archiver.join();
+    }
+    if (!built && built.error().code == Code::failed) {
+        return fail(Code::failed, built.error().message + tail.text(),
+                    "mend the Dockerfile, or what it runs");
+    }
+    TRY(built);
+    return archived;
+}
+
+Status DockerImage::create(const plan::Ref& ref, const json& spec, const plan::Progress& progress,
+                           const Context& ctx) {
+    TRY_ASSIGN(auto* engine, engines_.engine_of(ref));
+    TRY_ASSIGN(const auto seen, look(*engine, ref.name, ctx));
+    if (seen.presence == plan::Presence::foreign) {
+        return foreign(ref.name);
+    }
+    if (seen.presence == plan::Presence::ready && seen.spec_hash == plan::spec_hash(spec)) {
+        return {};
+    }
+    TRY(failpoint("docker-image.create", "before"));
+    const std::string source = spec.value("pull", "");
+    bool pulled = false;
+    if (!source.empty()) {
+        const auto there = docker::inspect_image(*engine, source, ctx);
+        if (!there && there.error().code != Code::not_found) {
+            return tl::unexpected(there.error());
+        }
+        if (!there) {
+            TRY(docker::pull_image(*engine, source, std::nullopt, progress, ctx));
+            pulled = true;
+        }
+    }
+    TRY(build(*engine, ref, spec, progress, ctx));
+    TRY(failpoint("docker-image.create", "built"));
+    if (pulled) {
+        TRY(docker::forget_pulled_name(*engine, source, ctx));
+    }
+    return failpoint("docker-image.create", "after");
+}
+
+Result<plan::Removal> DockerImage::destroy(const plan::Ref& ref, const Context& ctx) {
+    TRY_ASSIGN(auto* engine, engines_.engine_of(ref));
+    TRY_ASSIGN(const auto seen, look(*engine, ref.name, ctx));
+    plan::Removal removal;
+    if (seen.presence == plan::Presence::absent) {
+        removal.note = "was not there";
+        return removal;
+    }
+    if (seen.presence == plan::Presence::foreign) {
+        return foreign(ref.name);
+    }
+    TRY(failpoint("docker-image.destroy", "before"));
+    TRY(docker::remove_image(*engine, image_name(ref.name), ctx));
+    TRY(failpoint("docker-image.destroy", "after"));
+    removal.note = "removed";
+    return removal;
+}
+
+}    // namespace seatrial::resource
