@@ -103,7 +103,7 @@ bool has_port(const config::App& app, const std::string& name) {
 // The life that stands for this subject, if it can be moved on.
 Status find_existing(Admission& in) {
     TRY_ASSIGN(const auto existing,
-               in.writer.live(in.app.name, in.request.key, in.environment.name));
+               in.writer.live("preview", in.app.name, in.request.key, in.environment.name));
     if (!existing) {
         return {};
     }
@@ -129,7 +129,7 @@ Status find_existing(Admission& in) {
 }
 
 Status begin_life(Admission& in, const admit::Proposal& proposal) {
-    TRY_ASSIGN(const auto lives, in.writer.wanted_in(in.environment.name));
+    TRY_ASSIGN(const auto lives, in.writer.wanted_in("preview", in.environment.name));
     std::vector<admit::Occupant> occupants;
     for (const auto& other : lives) {
         TRY_ASSIGN(const auto owned, in.writer.count_owned(other.id));

@@ -14,7 +14,7 @@ void Reconciler::shutdown() {
 }
 
 Status Reconciler::wake_all() {
-    TRY_ASSIGN(const auto ids, parts_.records.unfinished());
+    TRY_ASSIGN(const auto ids, parts_.records.unfinished("preview"));
     for (const auto& id : ids) {
         wake(id);
     }

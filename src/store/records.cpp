@@ -111,6 +111,7 @@ Result<std::vector<Life>> Records::lives(const LifeFilter& filter) {
             values.emplace_back(value);
         }
     };
+    add("kind", filter.kind);
     add("app", filter.app);
     add("key", filter.key);
     add("env", filter.env);
@@ -118,11 +119,11 @@ Result<std::vector<Life>> Records::lives(const LifeFilter& filter) {
         [&](sql::Sqlite& db) { return select_lives(db, where + " ORDER BY id", values); });
 }
 
-Result<std::vector<std::string>> Records::unfinished() {
+Result<std::vector<std::string>> Records::unfinished(const std::string& kind) {
     std::vector<std::string> ids;
     const auto status = impl_->read([&](sql::Sqlite& db) {
-        return db.run("SELECT id FROM life WHERE state <> 'removed' ORDER BY id", {},
-                      [&](const sql::Row& row) -> Status {
+        return db.run("SELECT id FROM life WHERE state <> 'removed' AND kind = ? ORDER BY id",
+                      {kind}, [&](const sql::Row& row) -> Status {
                           ids.push_back(row.text(0));
                           return {};
                       });
@@ -203,6 +204,28 @@ Result<std::vector<Slot>> Records::slots(const std::string& kind, const std::str
 
 Result<std::vector<Slot>> Records::slots_of(const std::string& life) {
     return impl_->read([&](sql::Sqlite& db) { return select_slots(db, "life = ?", {life}); });
+}
+
+Result<std::vector<Release>> Records::releases(const std::string& app, int limit) {
+    return impl_->read([&](sql::Sqlite& db) {
+        return select_releases(db, "app = ? ORDER BY id DESC LIMIT ?", {app, limit});
+    });
+}
+
+Result<std::optional<Release>> Records::release(const std::string& id) {
+    TRY_ASSIGN(auto found,
+               impl_->read([&](sql::Sqlite& db) { return select_releases(db, "id = ?", {id}); }));
+    return found.empty() ? std::optional<Release>() : std::move(found.front());
+}
+
+Result<std::vector<Incident>> Records::incidents(const std::string& app, const std::string& env,
+                                                 int limit) {
+    return impl_->read([&](sql::Sqlite& db) {
+        return select_incidents(db,
+                                "(? = '' OR app = ?) AND (? = '' OR env = ?) ORDER BY id DESC "
+                                "LIMIT ?",
+                                {app, app, env, env, limit});
+    });
 }
 
 Result<std::vector<Event>> Records::events(std::int64_t after, const std::string& life, int limit) {

@@ -36,8 +36,8 @@ public:
 
     Result<std::optional<Life>> life(const std::string& id);
     Result<std::vector<Life>> lives(const LifeFilter& filter);
-    Result<std::vector<std::string>> unfinished();                     // lives not removed
-    Result<std::vector<Life>> expiring(WallTime before, int limit);    // wanted, not pinned
+    Result<std::vector<std::string>> unfinished(const std::string& kind);    // not removed
+    Result<std::vector<Life>> expiring(WallTime before, int limit);          // wanted, not pinned
     Result<std::vector<Life>> unwarned(WallTime before,
                                        int limit);    // wanted, expiry not yet told
     Result<std::optional<WallTime>> next_expiry(bool warnings);
@@ -47,6 +47,11 @@ public:
     Result<std::vector<Owned>> shared_unused();    // shared refs that no life uses
     Result<std::vector<Slot>> slots(const std::string& kind, const std::string& place);
     Result<std::vector<Slot>> slots_of(const std::string& life);
+    // Newest first.
+    Result<std::vector<Release>> releases(const std::string& app, int limit);
+    Result<std::optional<Release>> release(const std::string& id);
+    Result<std::vector<Incident>> incidents(const std::string& app, const std::string& env,
+                                            int limit);    // "" = any
     Result<std::vector<Event>> events(std::int64_t after, const std::string& life, int limit);
     // Steps of a generation, or of the newest one that had any when generation is 0.
     Result<std::vector<Event>> steps(const std::string& life, std::int64_t generation);

@@ -70,6 +70,52 @@ TEST_F(RecordsTest, RefusesASecondWantedLifeOfASubjectButNotBesideAStoppingOne) 
     EXPECT_TRUE(put(life("01B", "DEMO-1")));
 }
 
+TEST_F(RecordsTest, ADeploymentIsNoPreview) {
+    ASSERT_TRUE(put(life("01A", "")));
+    Life deployment = life("01B", "");
+    deployment.kind = "deployment";
+    ASSERT_TRUE(put(deployment));
+    EXPECT_EQ(records->lives({})->size(), 1U);
+    EXPECT_EQ(records->unfinished("deployment"), std::vector<std::string>{"01B"});
+    LifeFilter deployments;
+    deployments.kind = "deployment";
+    EXPECT_EQ(records->lives(deployments)->at(0).id, "01B");
+}
+
+TEST_F(RecordsTest, ReleasesAreNewestFirstAndMayBeRejected) {
+    ASSERT_TRUE(records->write(sql::Durability::full, [&](Writer& writer) -> Status {
+        TRY(writer.put_release({"01A", "shop", now_utc(), "", "{}"}));
+        TRY(writer.put_release({"01B", "shop", now_utc(), "", "{}"}));
+        TRY(writer.put_release({"01C", "other", now_utc(), "", "{}"}));
+        TRY(writer.put_release({"01B", "shop", now_utc(), "slow", "changed"}));
+        return writer.add_incident({"01X", "shop", "prd", now_utc(), "{}"});
+    }));
+    const auto found = records->releases("shop", 10);
+    ASSERT_TRUE(found);
+    ASSERT_EQ(found->size(), 2U);
+    EXPECT_EQ(found->at(0).id, "01B");
+    EXPECT_EQ(found->at(0).rejected, "slow");
+    EXPECT_EQ(found->at(0).data, "{}") << "what was built never changes";
+    EXPECT_EQ(records->incidents("shop", "", 10)->size(), 1U);
+    EXPECT_EQ(records->incidents("", "stg", 10)->size(), 0U);
+}
+
+TEST_F(RecordsTest, AnOlderSchemaIsBroughtForwardWithItsRows) {
+    ASSERT_TRUE(put(life("01A", "DEMO-1")));
+    records.reset();
+    {
+        auto db = sql::Sqlite::open(folder / "seatrial.db");
+        ASSERT_TRUE(db);
+        ASSERT_TRUE(
+            db->script("DROP TABLE release; DROP TABLE incident; DROP INDEX life_subject; "
+                       "CREATE UNIQUE INDEX life_subject ON life (app, key, env) WHERE "
+                       "wanted = 1; PRAGMA user_version = 1"));
+    }
+    open();
+    EXPECT_EQ(records->lives({})->size(), 1U);
+    EXPECT_TRUE(records->releases("shop", 1));
+}
+
 TEST_F(RecordsTest, SettlingNeverOverwritesWhatIsNewerOrWhatPeopleSet) {
     Life seen = life("01A", "DEMO-1");
     seen.generation = 1;

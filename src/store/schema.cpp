@@ -6,7 +6,7 @@ namespace seatrial::store {
 namespace {
 
 // Migration N brings version N to N + 1. Never edited once released; only appended.
-constexpr std::array<const char*, 1> migrations = {R"sql(
+constexpr std::array<const char*, 2> migrations = {R"sql(
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
 CREATE TABLE life (
@@ -73,6 +73,29 @@ CREATE TABLE event (
     data TEXT NOT NULL
 );
 CREATE INDEX event_life ON event (life, seq);
+)sql",
+                                                   R"sql(
+-- A deployment of an app is a life beside its previews.
+DROP INDEX life_subject;
+CREATE UNIQUE INDEX life_subject ON life (kind, app, key, env) WHERE wanted = 1;
+
+CREATE TABLE release (
+    id TEXT PRIMARY KEY,
+    app TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    rejected TEXT NOT NULL,
+    data TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX release_app ON release (app, id);
+
+CREATE TABLE incident (
+    id TEXT PRIMARY KEY,
+    app TEXT NOT NULL,
+    env TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    data TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX incident_app ON incident (app, id);
 )sql"};
 static_assert(migrations.size() == schema_version);
 

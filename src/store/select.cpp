@@ -91,6 +91,30 @@ Result<std::vector<Slot>> select_slots(sql::Sqlite& db, const std::string& where
     return rows;
 }
 
+Result<std::vector<Release>> select_releases(sql::Sqlite& db, const std::string& tail,
+                                             const std::vector<sql::Value>& values) {
+    std::vector<Release> rows;
+    TRY(db.run("SELECT id, app, at, rejected, data FROM release WHERE " + tail, values,
+               [&](const sql::Row& row) -> Status {
+                   rows.push_back(
+                       {row.text(0), row.text(1), wall(row.integer(2)), row.text(3), row.text(4)});
+                   return {};
+               }));
+    return rows;
+}
+
+Result<std::vector<Incident>> select_incidents(sql::Sqlite& db, const std::string& tail,
+                                               const std::vector<sql::Value>& values) {
+    std::vector<Incident> rows;
+    TRY(db.run("SELECT id, app, env, at, data FROM incident WHERE " + tail, values,
+               [&](const sql::Row& row) -> Status {
+                   rows.push_back(
+                       {row.text(0), row.text(1), row.text(2), wall(row.integer(3)), row.text(4)});
+                   return {};
+               }));
+    return rows;
+}
+
 Result<std::vector<Event>> select_events(sql::Sqlite& db, const std::string& tail,
                                          const std::vector<sql::Value>& values) {
     std::vector<Event> rows;

@@ -25,6 +25,10 @@ Result<std::vector<Owned>> select_owned(sql::Sqlite& db, const std::string& wher
                                         const std::vector<sql::Value>& values);
 Result<std::vector<Slot>> select_slots(sql::Sqlite& db, const std::string& where,
                                        const std::vector<sql::Value>& values);
+Result<std::vector<Release>> select_releases(sql::Sqlite& db, const std::string& tail,
+                                             const std::vector<sql::Value>& values);
+Result<std::vector<Incident>> select_incidents(sql::Sqlite& db, const std::string& tail,
+                                               const std::vector<sql::Value>& values);
 Result<std::vector<Event>> select_events(sql::Sqlite& db, const std::string& tail,
                                          const std::vector<sql::Value>& values);
 

@@ -9,9 +9,10 @@
 
 namespace seatrial::store {
 
-inline constexpr int schema_version = 1;
+inline constexpr int schema_version = 2;
 
-// One existence of a preview (later: of a deployment), from first wanted to receipt.
+// One existence of a preview, from first wanted to receipt; or what is deployed of an app in an
+// environment (kind "deployment", key "").
 struct Life {
     std::string id;    // ULID
     std::string kind = "preview";
@@ -52,7 +53,25 @@ struct Slot {
     std::string role;    // component of a port
 };
 
+// What was built once from one commit.
+struct Release {
+    std::string id;    // ULID
+    std::string app;
+    WallTime at{};
+    std::string rejected;    // why nobody may deploy it any more; "" = good
+    std::string data;        // JSON: commit, version, components, ...
+};
+
+// A release that had to be taken back, for people to learn from.
+struct Incident {
+    std::string id;    // ULID
+    std::string app, env;
+    WallTime at{};
+    std::string data;    // JSON
+};
+
 struct LifeFilter {
+    std::string kind = "preview";
     std::string app, key, env;    // "" = any
     bool removed = false;         // include those whose removal is complete
 };

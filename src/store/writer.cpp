@@ -101,17 +101,39 @@ Status Writer::set_meta(const std::string& key, const std::string& value) {
         {key, value});
 }
 
-Result<std::optional<Life>> Writer::live(const std::string& app, const std::string& key,
-                                         const std::string& env) {
-    return select_life(db_, "wanted = 1 AND app = ? AND key = ? AND env = ?", {app, key, env});
+Result<std::optional<Life>> Writer::live(const std::string& kind, const std::string& app,
+                                         const std::string& key, const std::string& env) {
+    return select_life(db_, "wanted = 1 AND kind = ? AND app = ? AND key = ? AND env = ?",
+                       {kind, app, key, env});
 }
 
 Result<std::optional<Life>> Writer::life(const std::string& id) {
     return select_life(db_, "id = ?", {id});
 }
 
-Result<std::vector<Life>> Writer::wanted_in(const std::string& env) {
-    return select_lives(db_, "wanted = 1 AND env = ? ORDER BY id", {env});
+Result<std::vector<Life>> Writer::wanted_in(const std::string& kind, const std::string& env) {
+    return select_lives(db_, "wanted = 1 AND kind = ? AND env = ? ORDER BY id", {kind, env});
+}
+
+Status Writer::put_release(const Release& release) {
+    return db_.run(
+        "INSERT INTO release (id, app, at, rejected, data) VALUES (?,?,?,?,?) ON CONFLICT (id) "
+        "DO UPDATE SET rejected = excluded.rejected",
+        {release.id, release.app, millis(release.at), release.rejected, release.data});
+}
+
+Result<std::optional<Release>> Writer::release(const std::string& id) {
+    TRY_ASSIGN(auto found, select_releases(db_, "id = ?", {id}));
+    return found.empty() ? std::optional<Release>() : std::move(found.front());
+}
+
+Status Writer::forget_release(const std::string& id) {
+    return db_.run("DELETE FROM release WHERE id = ?", {id});
+}
+
+Status Writer::add_incident(const Incident& incident) {
+    return db_.run("INSERT INTO incident (id, app, env, at, data) VALUES (?,?,?,?,?)",
+                   {incident.id, incident.app, incident.env, millis(incident.at), incident.data});
 }
 
 Result<std::int64_t> Writer::count_owned(const std::string& life) {

@@ -29,10 +29,15 @@ public:
     Status free_slots(const std::string& life);
     Status free_ports(const std::string& life);
     Status set_meta(const std::string& key, const std::string& value);
-    Result<std::optional<Life>> live(const std::string& app, const std::string& key,
-                                     const std::string& env);    // wanted and not removed
+    // Wanted and not removed.
+    Result<std::optional<Life>> live(const std::string& kind, const std::string& app,
+                                     const std::string& key, const std::string& env);
     Result<std::optional<Life>> life(const std::string& id);
-    Result<std::vector<Life>> wanted_in(const std::string& env);
+    Result<std::vector<Life>> wanted_in(const std::string& kind, const std::string& env);
+    Status put_release(const Release& release);    // insert, or change `rejected`
+    Result<std::optional<Release>> release(const std::string& id);
+    Status forget_release(const std::string& id);
+    Status add_incident(const Incident& incident);
     Result<std::int64_t> count_owned(const std::string& life);
     Result<std::optional<std::int64_t>> slot_of_role(const std::string& kind,
                                                      const std::string& place,

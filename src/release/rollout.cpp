@@ -1,0 +1,206 @@
+#include "release/rollout.h"
+
+#include <algorithm>
+#include <array>
+
+namespace seatrial::release {
+namespace {
+
+constexpr std::array<const char*, 3> slots{"a", "b", "c"};
+
+Action wait_until(WallTime time) {
+    Action out;
+    out.until = time;
+    return out;
+}
+
+Action do_it(Do what, std::string slot = "", std::string why = "") {
+    Action out;
+    out.what = what;
+    out.slot = std::move(slot);
+    out.why = std::move(why);
+    return out;
+}
+
+// The sooner of two waits; a real action wins over both.
+Action sooner(Action a, Action b) {
+    if (a.what != Do::nothing || !b.until) {
+        return a;
+    }
+    return !a.until || *b.until < *a.until ? b : a;
+}
+
+bool has(const State& state, const std::string& name, Phase phase) {
+    const auto found = state.slots.find(name);
+    return found != state.slots.end() && found->second.phase == phase;
+}
+
+// A slot for a new release: an empty one, else the longest warm one makes room.
+Action make_room(const State& state) {
+    std::string oldest;
+    for (const char* name : slots) {
+        const auto found = state.slots.find(name);
+        if (found == state.slots.end() || found->second.phase == Phase::empty) {
+            return do_it(Do::start, name);
+        }
+        if (found->second.phase == Phase::warm &&
+            (oldest.empty() || found->second.since < state.slots.at(oldest).since)) {
+            oldest = name;
+        }
+    }
+    if (!oldest.empty()) {
+        return do_it(Do::retire, oldest);
+    }
+    return {};    // a drain ends by itself and makes room then
+}
+
+// What the deciding gate asks for at `deadline`, the end of a hold or of the watch.
+std::optional<Action> judged(const Seen& seen, const std::string& slot) {
+    if (!seen.finding || seen.finding->verdict != Verdict::fail) {
+        return std::nullopt;
+    }
+    switch (seen.finding->on_breach) {
+        case Breach::rollback: return do_it(Do::revert, slot, render_finding(*seen.finding));
+        case Breach::stop: return do_it(Do::stop, slot, render_finding(*seen.finding));
+        case Breach::hold: break;
+    }
+    return std::nullopt;
+}
+
+// A gate that fails with `hold`, or cannot tell, makes the step last longer, but not for ever.
+Action after_step(const Policy& policy, const Seen& seen, WallTime from,
+                  std::chrono::milliseconds length, const std::string& slot, const Action& next) {
+    if (auto breach = judged(seen, slot)) {
+        return *breach;
+    }
+    if (seen.now < from + length) {
+        return wait_until(from + length);
+    }
+    if (!seen.finding || seen.finding->verdict == Verdict::pass) {
+        return next;
+    }
+    const WallTime end = from + length + policy.hold;
+    if (seen.now < end) {
+        return wait_until(end);
+    }
+    return do_it(Do::stop, slot, render_finding(*seen.finding));
+}
+
+Action canary(const Policy& policy, const State& state, const Seen& seen, const std::string& slot) {
+    const int last = static_cast<int>(policy.canary.size()) - 1;
+    const int next = state.step + 1;
+    Action onwards = do_it(Do::promote, slot);
+    if (next <= last) {
+        onwards = do_it(Do::share, slot);
+        onwards.per_mille = policy.canary[static_cast<std::size_t>(next)].per_mille;
+        onwards.step = next;
+    }
+    if (state.step < 0) {
+        return onwards;
+    }
+    const Step& step = policy.canary[static_cast<std::size_t>(std::min(state.step, last))];
+    return after_step(policy, seen, state.step_since, step.hold, slot, onwards);
+}
+
+// From nowhere to stable.
+Action advance(const Policy& policy, const State& state, const Seen& seen) {
+    const std::string slot = slot_of(state, state.wanted);
+    if (slot.empty()) {
+        return make_room(state);
+    }
+    switch (state.slots.at(slot).phase) {
+        case Phase::starting: return do_it(Do::start, slot);
+        case Phase::ready: return do_it(Do::check, slot);
+        // Was good before: a rollback is one step.
+        case Phase::warm:
+        case Phase::draining: return do_it(Do::promote, slot);
+        default: break;
+    }
+    // The first release of all has nobody to compare with.
+    return state.stable.empty() || policy.canary.empty() ? do_it(Do::promote, slot)
+                                                         : canary(policy, state, seen, slot);
+}
+
+// What becomes of the slots that are not wanted.
+Action clear_up(const Policy& policy, const State& state, const Seen& seen) {
+    Action out;
+    for (const auto& [name, slot] : state.slots) {
+        if (name == state.stable || slot.release == state.wanted) {
+            continue;
+        }
+        switch (slot.phase) {
+            case Phase::draining:
+                if (seen.open == 0) {
+                    return do_it(slot.rejected ? Do::retire : Do::keep_warm, name);
+                }
+                if (seen.now >= slot.since + policy.drain) {
+                    return do_it(Do::close, name);
+                }
+                out = sooner(out, wait_until(slot.since + policy.drain));
+                break;
+            case Phase::warm:
+                if (seen.now >= slot.since + policy.warm) {
+                    return do_it(Do::retire, name);
+                }
+                out = sooner(out, wait_until(slot.since + policy.warm));
+                break;
+            case Phase::empty: break;
+            default: return do_it(Do::retire, name);    // half-made or superseded
+        }
+    }
+    return out;
+}
+
+}    // namespace
+
+std::string_view to_string(Phase phase) {
+    static constexpr std::array<std::string_view, 8> names{
+        "empty", "starting", "ready", "checked", "serving", "draining", "warm", "failed"};
+    return names.at(static_cast<std::size_t>(phase));
+}
+
+std::string_view to_string(Do action) {
+    static constexpr std::array<std::string_view, 11> names{
+        "nothing",   "start",  "check",  "share",  "promote", "close",
+        "keep_warm", "retire", "finish", "revert", "stop"};
+    return names.at(static_cast<std::size_t>(action));
+}
+
+std::string slot_of(const State& state, const std::string& release) {
+    for (const auto& [name, slot] : state.slots) {
+        if (slot.release == release && slot.phase != Phase::empty && slot.phase != Phase::failed) {
+            return name;
+        }
+    }
+    return "";
+}
+
+Action decide(const Policy& policy, const State& state, const Seen& seen) {
+    for (const auto& [name, slot] : state.slots) {
+        if (slot.phase == Phase::failed) {
+            return do_it(Do::retire, name);
+        }
+    }
+    if (state.stopped || state.wanted.empty()) {
+        return clear_up(policy, state, seen);
+    }
+    const bool serves = has(state, state.stable, Phase::serving) &&
+                        state.slots.at(state.stable).release == state.wanted;
+    if (!serves) {
+        // A superseded release in a slot goes before the wanted one needs the place.
+        Action next = advance(policy, state, seen);
+        if (next.what != Do::nothing) {
+            return next;
+        }
+        return sooner(clear_up(policy, state, seen), next);
+    }
+    Action cleared = clear_up(policy, state, seen);
+    if (cleared.what != Do::nothing || !state.switched_at) {
+        return cleared;
+    }
+    return sooner(after_step(policy, seen, *state.switched_at, policy.watch, state.stable,
+                             do_it(Do::finish, state.stable)),
+                  cleared);
+}
+
+}    // namespace seatrial::release

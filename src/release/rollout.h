@@ -1,0 +1,100 @@
+// How a release gets from built to serving on one host, as a pure function: what stands and what
+// is known → the next thing to do. The reconciler does it, records what came of it and asks again;
+// after kill -9 at any point it simply asks again.
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "release/gate.h"
+
+namespace seatrial::release {
+
+// Share of users on the new release, for how long, before the next step.
+struct Step {
+    int per_mille = 0;
+    std::chrono::milliseconds hold{0};
+};
+
+// Frozen when the release was wanted.
+struct Policy {
+    std::vector<Step> canary;    // empty: all users at once (blue/green; rolling on one host)
+    std::chrono::milliseconds drain{60'000};
+    std::chrono::milliseconds watch{300'000};     // gates after the switch
+    std::chrono::milliseconds hold{900'000};      // an inconclusive or breached gate waits so long
+    std::chrono::milliseconds warm{3'600'000};    // the previous release stays for rollback
+    std::vector<Gate> gates;
+};
+
+// One slot of the edge and the release in it.
+enum class Phase {
+    empty,
+    starting,    // its containers are being made
+    ready,       // healthy, not checked yet
+    checked,     // smoke checks passed through the edge, unseen by users
+    serving,     // users reach it (all of them: the stable slot; or a share)
+    draining,    // was serving; open requests may end
+    warm,        // nobody is on it; kept for rollback
+    failed,      // to be removed
+};
+std::string_view to_string(Phase phase);
+
+struct Slot {
+    std::string release;
+    Phase phase = Phase::empty;
+    WallTime since{};
+    bool rejected = false;    // a gate failed: it goes once nobody is on it
+};
+
+// All that is kept of a deployment between two looks.
+struct State {
+    std::string wanted;                   // release id
+    std::map<std::string, Slot> slots;    // a, b, c
+    std::string stable;                   // the slot that users reach; "" before the first
+    int step = -1;                        // of the canary, while it goes on
+    WallTime step_since{};
+    std::optional<WallTime> switched_at;    // of the wanted release; until its gates are through
+    bool stopped = false;                   // a gate said stop or hold ran out: people decide
+};
+
+// What the reconciler found out.
+struct Seen {
+    WallTime now{};
+    int open = 0;                      // requests on the draining slot, old workers included
+    std::optional<Finding> finding;    // the deciding one of the gates now; absent: no gates
+};
+
+enum class Do {
+    nothing,      // done, or waiting for `until`
+    start,        // make the release's containers in `slot` until healthy
+    check,        // smoke checks of `slot` through the probe
+    share,        // give `slot` `per_mille` of the users
+    promote,      // make `slot` stable: the switch
+    close,        // end what is still open on `slot`
+    keep_warm,    // nobody is on `slot` any more
+    retire,       // remove `slot` and its containers
+    finish,       // gates are through: the release is good
+    revert,       // `slot` is rejected: want the previous release again, because of `why`
+    stop,         // leave all as it is, because of `why`
+};
+std::string_view to_string(Do action);
+
+struct Action {
+    Do what = Do::nothing;
+    std::string slot;
+    int per_mille = 0;
+    int step = -1;                    // of share
+    std::optional<WallTime> until;    // of nothing: look again then
+    std::string why;
+};
+
+Action decide(const Policy& policy, const State& state, const Seen& seen);
+
+// The slot that holds this release in a phase that can serve, "" when none does.
+std::string slot_of(const State& state, const std::string& release);
+
+}    // namespace seatrial::release
