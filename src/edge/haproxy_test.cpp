@@ -14,6 +14,7 @@
 #include "edge/runtime.h"
 #include "net/client.h"
 #include "net/test_server.h"
+#include "support/free_port.h"
 #include "support/temp_dir.h"
 
 namespace seatrial::edge {
@@ -23,19 +24,6 @@ using net::TestServer;
 
 Context soon(int seconds = 20) {
     return Context().with_timeout(std::chrono::seconds(seconds));
-}
-
-int free_port() {
-    const Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    check(::bind(fd.get(), static_cast<sockaddr*>(static_cast<void*>(&address)), size) == 0 &&
-              ::getsockname(fd.get(), static_cast<sockaddr*>(static_cast<void*>(&address)),
-                            &size) == 0,
-          "a free port");
-    return ntohs(address.sin_port);
 }
 
 // Keeps connections; /fail is a 500, /late waits 60 ms, /events streams until the end, an upgrade
@@ -91,7 +79,7 @@ protected:
         wanted.most_connections = 500;
         Site site;
         site.name = "shop";
-        site.listens = {{"127.0.0.1", free_port(), {}}};
+        site.listens = {{"127.0.0.1", test::free_port(), {}}};
         site.components = {"web", "api"};
         site.routes = {{"", "/", "web"}, {"", "/api", "api"}};
         site.instances = 2;
@@ -249,7 +237,7 @@ TEST_F(HaproxyTest, ACanaryIsStickyAndGoesInSmallSteps) {
 TEST_F(HaproxyTest, CountsFailuresOfTheAppAndOfTheEdgeAndSlowAnswers) {
     const Origin web("web");
     put("a", web, web);
-    site().slots["a"]["api"] = {{"127.0.0.1", free_port()}};    // nobody there
+    site().slots["a"]["api"] = {{"127.0.0.1", test::free_port()}};    // nobody there
     site().stable = "a";
     start();
     EXPECT_EQ(get("/late"), "200 web");
@@ -476,7 +464,7 @@ TEST_F(HaproxyTest, PreviewsByHostAndTheWakerForAllOthers) {
     const Origin one("one");
     const Origin two("two");
     const Origin waker("waker");
-    wanted.preview_listens = {{"127.0.0.1", free_port(), {}}};
+    wanted.preview_listens = {{"127.0.0.1", test::free_port(), {}}};
     wanted.waker = "127.0.0.1:" + std::to_string(waker.where().port);
     start();
     const auto ask = [&](const std::string& host) {
@@ -494,7 +482,7 @@ TEST_F(HaproxyTest, PreviewsByHostAndTheWakerForAllOthers) {
     EXPECT_EQ(ask("PR-2.x:80"), "two");
     EXPECT_EQ(ask("pr-3.x"), "waker");
     // A dead one is never another's.
-    wanted.previews[0].server.port = free_port();
+    wanted.previews[0].server.port = test::free_port();
     apply();
     EXPECT_EQ(ask("pr-1.x"), "waker");
     wanted.previews.erase(wanted.previews.begin());
@@ -509,7 +497,7 @@ TEST_F(HaproxyTest, PreviewsByHostAndTheWakerForAllOthers) {
 
 TEST_F(HaproxyTest, ThousandsOfPreviewsWithoutAReload) {
     const Origin one("one");
-    wanted.preview_listens = {{"127.0.0.1", free_port(), {}}};
+    wanted.preview_listens = {{"127.0.0.1", test::free_port(), {}}};
     wanted.waker = "127.0.0.1:1";
     start();
     for (int i = 0; i < 3000; ++i) {
@@ -532,7 +520,7 @@ TEST_F(HaproxyTest, ABadCertificateOrConfigurationStopsNobodyElse) {
     site().stable = "a";
     start();
     std::ofstream(dir.path() / "bad.pem") << "no certificate";
-    site().listens.push_back({"127.0.0.1", free_port(), dir.path() / "bad.pem"});
+    site().listens.push_back({"127.0.0.1", test::free_port(), dir.path() / "bad.pem"});
     const Applied applied = apply();
     ASSERT_EQ(applied.warnings.size(), 1U);
     EXPECT_NE(applied.warnings[0].find("bad.pem"), std::string::npos);

@@ -1,0 +1,227 @@
+#include "release/containers.h"
+
+#include <algorithm>
+#include <thread>
+
+#include "base/failpoint.h"
+#include "base/file.h"
+#include "base/names.h"
+#include "base/text.h"
+#include "config/env_file.h"
+#include "crypto/crypto.h"
+#include "docker/containers.h"
+#include "docker/networks.h"
+#include "net/client.h"
+
+namespace seatrial::release {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::size_t env_file_limit = 1 << 20;
+constexpr milliseconds first_pause{20};
+constexpr milliseconds longest_pause{250};
+constexpr milliseconds first_patience{500};
+constexpr milliseconds longest_patience{8000};
+constexpr auto stop_grace = std::chrono::seconds(10);
+
+Result<docker::Environment> environment_of(const Content& content, const Component& part) {
+    docker::Environment out;
+    for (const auto& file : content.env_files) {
+        TRY_ASSIGN(const std::string text, read_file(file, env_file_limit));
+        const auto parsed = config::parse_env_file(text, file);
+        if (!parsed.ok()) {
+            return tl::unexpected(config::faults_to_error(parsed.faults));
+        }
+        for (const auto& [name, entry] : parsed.value) {
+            out[name] = Secret(entry.value);
+        }
+    }
+    for (const auto& [name, value] : part.env) {
+        out[name] = Secret(value);
+    }
+    out["PORT"] = Secret(std::to_string(container_port));
+    out["SEATRIAL_RELEASE"] = Secret(content.tag);
+    return out;
+}
+
+// One network for all releases of this instance: the edge reaches every container by its address.
+Result<std::string> ensure_network(docker::Engine& engine, const Context& ctx) {
+    const std::string name = name_mark(engine.instance()) + "releases";
+    TRY_ASSIGN(auto found, docker::find_networks(engine, name, ctx));
+    if (found.empty()) {
+        const auto made = docker::create_network(engine, name, {}, false, ctx);
+        if (!made && made.error().code != Code::conflict) {
+            return tl::unexpected(made.error());
+        }
+        TRY_ASSIGN(found, docker::find_networks(engine, name, ctx));
+    }
+    if (found.empty()) {
+        return fail(Code::unavailable, "the network " + name + " cannot be made");
+    }
+    TRY(docker::check_ours(engine, found.front().labels, "network " + name));
+    return name;
+}
+
+Status start_one(docker::Engine& engine, const Content& content, const Component& part,
+                 const docker::Labels& labels, const std::string& network, Instance* instance,
+                 const Context& ctx) {
+    docker::ContainerSpec spec;
+    spec.name = instance->container;
+    spec.image = part.image;
+    spec.argv = part.argv;
+    TRY_ASSIGN(spec.environment, environment_of(content, part));
+    spec.labels = labels;
+    spec.labels["seatrial.component"] = part.name;
+    spec.memory_bytes = part.memory_bytes;
+    spec.cpu_percent = part.cpu_percent;
+    spec.pids = part.pids;
+    spec.networks = {{network, {part.name}}};
+    const auto made = docker::create_container(engine, spec, ctx);
+    // It may be there from before a crash of ours; a stranger's is found out below.
+    if (!made && made.error().code != Code::conflict) {
+        return tl::unexpected(made.error());
+    }
+    TRY(docker::start_container(engine, spec.name, ctx));
+    TRY_ASSIGN(const auto seen, docker::inspect_container(engine, spec.name, ctx));
+    TRY(docker::check_ours(engine, seen.labels, "container " + spec.name));
+    const auto address = seen.addresses.find(network);
+    if (address != seen.addresses.end()) {
+        instance->server = {address->second, container_port};
+    }
+    return {};
+}
+
+std::string log_end(docker::Engine& engine, const std::string& container, const Context& ctx) {
+    std::string text;
+    docker::LogOptions options;
+    options.tail = 12;
+    const Status read = docker::read_logs(
+        engine, container, options,
+        [&](docker::Stream, std::string_view part) {
+            text += part;
+            return text.size() < 8192;
+        },
+        ctx);
+    return read ? printable(trim(text), true) : "";
+}
+
+Status await_one(docker::Engine& engine, const Component& part, const Instance& instance,
+                 const Context& ctx) {
+    net::Client client;
+    net::ClientRequest request;
+    request.url = "http://" + instance.server.address + ":" + std::to_string(instance.server.port) +
+                  (part.health.empty() ? "/" : part.health);
+    std::string seen = "nothing answered";
+    milliseconds pause = first_pause;
+    milliseconds patience = first_patience;
+    const Context limited = ctx.with_timeout(part.health_timeout);
+    while (true) {
+        const auto answer = client.request(request, limited.with_timeout(std::chrono::seconds(5)));
+        if (answer && (part.health.empty() || (answer->status >= 200 && answer->status < 400))) {
+            return {};
+        }
+        seen = answer ? "GET " + part.health + " answered " + std::to_string(answer->status)
+                      : answer.error().message;
+        TRY(ctx.ok());
+        TRY_ASSIGN(const auto state, docker::inspect_container(engine, instance.container, ctx));
+        if (state.state != "running" && state.state != "created") {
+            return fail(Code::failed,
+                        part.name + " ended with exit code " + std::to_string(state.exit_code) +
+                            (state.out_of_memory ? " (out of memory)" : "") +
+                            " before it was healthy\n" + log_end(engine, instance.container, ctx));
+        }
+        if (!wait_for(pause, limited)) {
+            TRY(ctx.ok());
+            return fail(Code::failed, part.name + " was not healthy in time: " + seen + "\n" +
+                                          log_end(engine, instance.container, ctx));
+        }
+        pause = std::min(pause * 2, longest_pause);
+    }
+}
+
+// Calls `work` for each instance on a thread of its own; the first error.
+Status all_at_once(const std::vector<std::function<Status()>>& works) {
+    std::vector<Status> results(works.size());
+    {
+        std::vector<std::jthread> threads;
+        for (std::size_t i = 0; i < works.size(); ++i) {
+            threads.emplace_back([&, i] { results[i] = works[i](); });
+        }
+    }
+    for (auto& result : results) {
+        TRY(std::move(result));
+    }
+    return {};
+}
+
+}    // namespace
+
+std::map<std::string, std::vector<Instance>> choose_instances(const Content& content,
+                                                              const std::string& instance,
+                                                              const std::string& site,
+                                                              const std::string& seed) {
+    std::map<std::string, std::vector<Instance>> out;
+    for (const auto& part : content.components) {
+        for (int i = 0; i < part.instances; ++i) {
+            const std::string role = part.name + "/" + std::to_string(i);
+            out[part.name].push_back(
+                {make_name(instance, site + "-" + part.name,
+                           crypto::sha256_hex(seed + "\n" + site + "\n" + role)),
+                 {}});
+        }
+    }
+    return out;
+}
+
+Status start_instances(docker::Engine& engine, const Content& content, const docker::Labels& labels,
+                       std::map<std::string, std::vector<Instance>>* instances,
+                       const Context& ctx) {
+    TRY_ASSIGN(const std::string network, ensure_network(engine, ctx));
+    std::vector<std::function<Status()>> works;
+    for (const auto& part : content.components) {
+        for (auto& instance : (*instances)[part.name]) {
+            works.emplace_back(
+                [&engine, &content, &part, &labels, &network, &instance, &ctx]() -> Status {
+                    TRY(failpoint("release.start"));
+                    return start_one(engine, content, part, labels, network, &instance, ctx);
+                });
+        }
+    }
+    return all_at_once(works);
+}
+
+Status await_health(docker::Engine& engine, const Content& content,
+                    const std::map<std::string, std::vector<Instance>>& instances,
+                    const Context& ctx) {
+    std::vector<std::function<Status()>> works;
+    for (const auto& part : content.components) {
+        for (const auto& instance : instances.at(part.name)) {
+            works.emplace_back([&engine, &part, &instance, &ctx] {
+                return await_one(engine, part, instance, ctx);
+            });
+        }
+    }
+    return all_at_once(works);
+}
+
+Status remove_instances(docker::Engine& engine,
+                        const std::map<std::string, std::vector<Instance>>& instances,
+                        const Context& ctx) {
+    std::vector<std::function<Status()>> works;
+    for (const auto& [component, list] : instances) {
+        for (const auto& instance : list) {
+            works.emplace_back([&engine, &instance, &ctx]() -> Status {
+                const Status stopped =
+                    docker::stop_container(engine, instance.container, stop_grace, ctx);
+                if (!stopped && stopped.error().code != Code::not_found) {
+                    return stopped;
+                }
+                return docker::remove_container(engine, instance.container, ctx);
+            });
+        }
+    }
+    return all_at_once(works);
+}
+
+}    // namespace seatrial::release

@@ -1,0 +1,342 @@
+#include "release/deployment.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "base/names.h"
+#include "crypto/crypto.h"
+
+namespace seatrial::release {
+namespace {
+
+using nlohmann::json;
+using std::chrono::milliseconds;
+
+json time_json(WallTime time) {
+    return time.time_since_epoch().count();
+}
+
+WallTime time_of(const json& value) {
+    return WallTime(milliseconds(value.get<std::int64_t>()));
+}
+
+json to_json(const Component& part) {
+    return {{"name", part.name},
+            {"image", part.image},
+            {"argv", part.argv},
+            {"path", part.path},
+            {"health", part.health},
+            {"health_timeout_ms", part.health_timeout.count()},
+            {"env", part.env},
+            {"instances", part.instances},
+            {"memory_bytes", part.memory_bytes},
+            {"cpu_percent", part.cpu_percent},
+            {"pids", part.pids}};
+}
+
+Component component_of(const json& in) {
+    Component out;
+    out.name = in.at("name");
+    out.image = in.at("image");
+    out.argv = in.at("argv");
+    out.path = in.at("path");
+    out.health = in.at("health");
+    out.health_timeout = milliseconds(in.at("health_timeout_ms").get<std::int64_t>());
+    out.env = in.at("env");
+    out.instances = in.at("instances");
+    out.memory_bytes = in.at("memory_bytes");
+    out.cpu_percent = in.at("cpu_percent");
+    out.pids = in.at("pids");
+    return out;
+}
+
+json to_json(const Content& content) {
+    json parts = json::array();
+    for (const auto& part : content.components) {
+        parts.push_back(to_json(part));
+    }
+    return {{"release", content.release},
+            {"tag", content.tag},
+            {"components", parts},
+            {"env_files", content.env_files}};
+}
+
+Content content_of(const json& in) {
+    Content out;
+    out.release = in.at("release");
+    out.tag = in.at("tag");
+    for (const auto& part : in.at("components")) {
+        out.components.push_back(component_of(part));
+    }
+    out.env_files = in.at("env_files");
+    return out;
+}
+
+json to_json(const Gate& gate) {
+    return {{"measure", static_cast<int>(gate.measure)},
+            {"limit", gate.limit},
+            {"on_breach", static_cast<int>(gate.on_breach)},
+            {"min_sample", gate.min_sample}};
+}
+
+Gate gate_of(const json& in) {
+    return {static_cast<Measure>(in.at("measure").get<int>()), in.at("limit"),
+            static_cast<Breach>(in.at("on_breach").get<int>()), in.at("min_sample")};
+}
+
+json to_json(const Policy& policy) {
+    json canary = json::array();
+    for (const auto& step : policy.canary) {
+        canary.push_back({{"per_mille", step.per_mille}, {"hold_ms", step.hold.count()}});
+    }
+    json gates = json::array();
+    for (const auto& gate : policy.gates) {
+        gates.push_back(to_json(gate));
+    }
+    return {{"canary", canary},
+            {"drain_ms", policy.drain.count()},
+            {"watch_ms", policy.watch.count()},
+            {"hold_ms", policy.hold.count()},
+            {"warm_ms", policy.warm.count()},
+            {"gates", gates}};
+}
+
+Policy policy_of(const json& in) {
+    const auto duration = [&](const json& value) {
+        return milliseconds(value.get<std::int64_t>());
+    };
+    Policy out;
+    for (const auto& step : in.at("canary")) {
+        out.canary.push_back({step.at("per_mille"), duration(step.at("hold_ms"))});
+    }
+    for (const auto& gate : in.at("gates")) {
+        out.gates.push_back(gate_of(gate));
+    }
+    out.drain = duration(in.at("drain_ms"));
+    out.watch = duration(in.at("watch_ms"));
+    out.hold = duration(in.at("hold_ms"));
+    out.warm = duration(in.at("warm_ms"));
+    return out;
+}
+
+json to_json(const Settings& settings) {
+    json listens = json::array();
+    for (const auto& listen : settings.listens) {
+        listens.push_back({{"address", listen.address},
+                           {"port", listen.port},
+                           {"certificate", listen.certificate.string()}});
+    }
+    return {{"listens", listens},
+            {"checks", settings.checks},
+            {"slow_ms", settings.slow_ms},
+            {"policy", to_json(settings.policy)}};
+}
+
+Settings settings_of(const json& in) {
+    Settings out;
+    for (const auto& listen : in.at("listens")) {
+        out.listens.push_back(
+            {listen.at("address"), listen.at("port"), listen.at("certificate").get<std::string>()});
+    }
+    out.checks = in.at("checks");
+    out.slow_ms = in.at("slow_ms");
+    out.policy = policy_of(in.at("policy"));
+    return out;
+}
+
+json to_json(const State& state) {
+    json slots = json::object();
+    for (const auto& [name, slot] : state.slots) {
+        slots[name] = {{"release", slot.release},
+                       {"phase", static_cast<int>(slot.phase)},
+                       {"since", time_json(slot.since)},
+                       {"rejected", slot.rejected}};
+    }
+    json out = {{"wanted", state.wanted},
+                {"slots", slots},
+                {"stable", state.stable},
+                {"step", state.step},
+                {"step_since", time_json(state.step_since)},
+                {"stopped", state.stopped}};
+    if (state.switched_at) {
+        out["switched_at"] = time_json(*state.switched_at);
+    }
+    return out;
+}
+
+State state_of(const json& in) {
+    State out;
+    out.wanted = in.at("wanted");
+    for (const auto& [name, slot] : in.at("slots").items()) {
+        out.slots[name] = {slot.at("release"), static_cast<Phase>(slot.at("phase").get<int>()),
+                           time_of(slot.at("since")), slot.at("rejected")};
+    }
+    out.stable = in.at("stable");
+    out.step = in.at("step");
+    out.step_since = time_of(in.at("step_since"));
+    out.stopped = in.at("stopped");
+    if (in.contains("switched_at")) {
+        out.switched_at = time_of(in.at("switched_at"));
+    }
+    return out;
+}
+
+std::string dump(const json& value) {
+    return value.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+// Reads `text` by `read`; whatever is missing or of another type is one error.
+template <class Value, class Read>
+Result<Value> read_json(const std::string& text, const char* what, Read read) {
+    try {
+        const json in = json::parse(text);
+        if (in.at("version").get<int>() > deployment_version) {
+            return fail(Code::invalid, std::string(what) + " was written by a newer seatrial");
+        }
+        return read(in);
+    } catch (const json::exception& error) {
+        return fail(Code::invalid, std::string(what) + " cannot be read: " + error.what());
+    }
+}
+
+}    // namespace
+
+std::string render_spec(const Spec& spec) {
+    return dump({{"version", deployment_version},
+                 {"app", spec.app},
+                 {"env", spec.env},
+                 {"wanted", to_json(spec.wanted)},
+                 {"previous", to_json(spec.previous)},
+                 {"settings", to_json(spec.settings)},
+                 {"actor", spec.actor},
+                 {"reason", spec.reason},
+                 {"held", spec.held}});
+}
+
+Result<Spec> parse_spec(const std::string& text) {
+    return read_json<Spec>(text, "a deployment", [](const json& in) {
+        Spec out;
+        out.app = in.at("app");
+        out.env = in.at("env");
+        out.wanted = content_of(in.at("wanted"));
+        out.previous = content_of(in.at("previous"));
+        out.settings = settings_of(in.at("settings"));
+        out.actor = in.at("actor");
+        out.reason = in.at("reason");
+        out.held = in.at("held");
+        return out;
+    });
+}
+
+std::string render_standing(const Standing& standing) {
+    json contents = json::object();
+    for (const auto& [slot, content] : standing.contents) {
+        contents[slot] = to_json(content);
+    }
+    json instances = json::object();
+    for (const auto& [slot, parts] : standing.instances) {
+        for (const auto& [component, list] : parts) {
+            for (const auto& one : list) {
+                instances[slot][component].push_back({{"container", one.container},
+                                                      {"address", one.server.address},
+                                                      {"port", one.server.port}});
+            }
+        }
+    }
+    json out = {{"version", deployment_version}, {"state", to_json(standing.state)},
+                {"contents", contents},          {"instances", instances},
+                {"probes", standing.probes},     {"failed_before", standing.failed_before},
+                {"failure", standing.failure}};
+    if (standing.began_at) {
+        out["began_at"] = time_json(*standing.began_at);
+    }
+    return dump(out);
+}
+
+Result<Standing> parse_standing(const std::string& text) {
+    if (text.empty() || text == "{}") {
+        return Standing();
+    }
+    return read_json<Standing>(text, "a deployment's status", [](const json& in) {
+        Standing out;
+        out.state = state_of(in.at("state"));
+        for (const auto& [slot, content] : in.at("contents").items()) {
+            out.contents[slot] = content_of(content);
+        }
+        for (const auto& [slot, parts] : in.at("instances").items()) {
+            for (const auto& [component, list] : parts.items()) {
+                for (const auto& one : list) {
+                    out.instances[slot][component].push_back(
+                        {one.at("container"), {one.at("address"), one.at("port")}});
+                }
+            }
+        }
+        out.probes = in.at("probes");
+        out.failed_before = in.at("failed_before");
+        out.failure = in.at("failure");
+        if (in.contains("began_at")) {
+            out.began_at = time_of(in.at("began_at"));
+        }
+        return out;
+    });
+}
+
+std::string site_name(const std::string& app, const std::string& env) {
+    // Labels of people may hold anything; two that look alike must not meet.
+    return slug(app, 16) + "-" + slug(env, 12) + "-" +
+           crypto::sha256_hex(app + "\n" + env).substr(0, 6);
+}
+
+edge::Site make_site(const std::string& app, const std::string& env, const Settings& settings,
+                     const Standing& standing) {
+    edge::Site site;
+    site.name = site_name(app, env);
+    site.listens = settings.listens;
+    site.slow_ms = settings.slow_ms;
+    site.stable = standing.state.stable;
+    std::set<std::string> components;
+    std::map<std::string, std::string> routes;
+    // The stable slot's routes count where slots differ: users are there.
+    const auto add_routes = [&](const std::string& slot) {
+        const auto content = standing.contents.find(slot);
+        if (content == standing.contents.end()) {
+            return;
+        }
+        for (const auto& part : content->second.components) {
+            components.insert(part.name);
+            routes.emplace(part.path, part.name);
+        }
+    };
+    add_routes(standing.state.stable);
+    for (const auto& [slot, content] : standing.contents) {
+        add_routes(slot);
+    }
+    site.components.assign(components.begin(), components.end());
+    for (const auto& [path, component] : routes) {
+        site.routes.push_back({"", path, component});
+    }
+    for (const auto& [slot, parts] : standing.instances) {
+        for (const auto& [component, list] : parts) {
+            for (const auto& one : list) {
+                if (one.server.port > 0) {
+                    site.slots[slot][component].push_back(one.server);
+                }
+            }
+        }
+    }
+    for (const auto& [slot, value] : standing.probes) {
+        site.probes[slot] = Secret(value);
+    }
+    if (standing.state.step >= 0 && !settings.policy.canary.empty()) {
+        const std::string slot = slot_of(standing.state, standing.state.wanted);
+        const auto step = static_cast<std::size_t>(standing.state.step);
+        if (!slot.empty() && slot != standing.state.stable &&
+            step < settings.policy.canary.size()) {
+            site.canary = edge::Canary{slot, settings.policy.canary[step].per_mille, {}};
+        }
+    }
+    return site;
+}
+
+}    // namespace seatrial::release

@@ -1,0 +1,89 @@
+// What is deployed of an app in an environment: the wanted part (the life's spec) and what stands
+// (the life's status), both versioned JSON in the records.
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "edge/wanted.h"
+#include "release/rollout.h"
+
+namespace seatrial::release {
+
+inline constexpr int deployment_version = 1;
+inline constexpr const char* deployment_kind = "deployment";
+// Inside a container; each has an address of its own, so all may have the same.
+inline constexpr int container_port = 8080;
+
+// A part of a release as it runs: an image by id, never by a tag.
+struct Component {
+    std::string name;
+    std::string image;
+    std::vector<std::string> argv;    // empty: the image's own
+    std::string path = "/";           // what of the URL it answers for
+    std::string health;               // GET; "" = the port answers
+    std::chrono::milliseconds health_timeout{60'000};
+    std::map<std::string, std::string> env;
+    int instances = 1;
+    std::int64_t memory_bytes = 0;
+    int cpu_percent = 0;
+    int pids = 0;
+};
+
+// Everything that a slot needs to be made again, frozen when the release was wanted there.
+struct Content {
+    std::string release;
+    std::string tag;    // for people: "1.4.0-3f2a9c1"
+    std::vector<Component> components;
+    std::vector<std::string> env_files;    // read when a container is made; secrets stay there
+};
+
+// The environment's part, the same for all releases.
+struct Settings {
+    std::vector<edge::Listen> listens;
+    std::vector<std::string> checks;    // paths asked through the probe before the switch
+    int slow_ms = 500;
+    Policy policy;
+};
+
+struct Spec {
+    std::string app, env;
+    Content wanted;
+    Content previous;    // the good one before it; release "" = none
+    Settings settings;
+    std::string actor, reason;
+    bool held = false;    // by a manual rollback: automation may not deploy until lifted
+};
+
+struct Instance {
+    std::string container;    // name in the engine, chosen before it is made
+    edge::Server server;      // port 0 until it runs
+};
+
+struct Standing {
+    State state;
+    std::map<std::string, Content> contents;                                          // slot →
+    std::map<std::string, std::map<std::string, std::vector<Instance>>> instances;    // slot, part
+    std::map<std::string, std::string> probes;    // slot → value; worthless without the edge
+    // Of the last rollout, for the receipt.
+    std::optional<WallTime> began_at;
+    std::int64_t failed_before = 0;    // failed requests of the old and new slot at its start
+    std::string failure;               // why the wanted release does not serve; "" = it does
+};
+
+std::string render_spec(const Spec& spec);
+Result<Spec> parse_spec(const std::string& json);
+std::string render_standing(const Standing& standing);
+// An empty text is a fresh one.
+Result<Standing> parse_standing(const std::string& json);
+
+// The site of the edge for this deployment: what users reach follows from the state alone.
+edge::Site make_site(const std::string& app, const std::string& env, const Settings& settings,
+                     const Standing& standing);
+std::string site_name(const std::string& app, const std::string& env);
+
+}    // namespace seatrial::release

@@ -1,0 +1,53 @@
+#include "release/edge_control.h"
+
+#include "release/deployment.h"
+
+namespace seatrial::release {
+namespace {
+
+constexpr auto start_time = std::chrono::seconds(10);
+
+}    // namespace
+
+Result<edge::Wanted> EdgeControl::wanted() const {
+    store::LifeFilter filter;
+    filter.kind = deployment_kind;
+    TRY_ASSIGN(const auto lives, records_.lives(filter));
+    edge::Wanted out;
+    for (const auto& life : lives) {
+        TRY_ASSIGN(const Spec spec, parse_spec(life.spec));
+        TRY_ASSIGN(const Standing standing, parse_standing(life.status));
+        out.sites.push_back(make_site(spec.app, spec.env, spec.settings, standing));
+    }
+    return out;
+}
+
+Status EdgeControl::start(const edge::Wanted& wanted, const Context& ctx) {
+    TRY(haproxy_.write(wanted, ctx));
+    TRY(launch_(haproxy_.command(), ctx));
+    const Context limited = ctx.with_timeout(start_time);
+    while (!haproxy_.ping(limited)) {
+        if (const auto waited = wait_for(std::chrono::milliseconds(5), limited); !waited) {
+            TRY(ctx.ok());
+            return fail(Code::unavailable, "the edge (HAProxy) was started and does not answer",
+                        "its log says why; a port in use is the usual cause");
+        }
+    }
+    return {};
+}
+
+Result<edge::Applied> EdgeControl::refresh(const Context& ctx) {
+    const std::lock_guard lock(mutex_);
+    TRY_ASSIGN(const edge::Wanted now, wanted());
+    if (now.sites.empty() && !haproxy_.ping(ctx)) {
+        return edge::Applied();
+    }
+    auto applied = haproxy_.apply(now, ctx);
+    if (applied || applied.error().code != Code::unavailable || haproxy_.ping(ctx)) {
+        return applied;
+    }
+    TRY(start(now, ctx));
+    return haproxy_.apply(now, ctx);
+}
+
+}    // namespace seatrial::release

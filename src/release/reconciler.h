@@ -1,0 +1,73 @@
+// Carries out rollouts: asks decide() what comes next, does it, writes down what came of it. One
+// look at a time per deployment; after kill -9 at any point it goes on from the records.
+#pragma once
+
+#include <string>
+
+#include "docker/engine.h"
+#include "plan/scheduler.h"
+#include "plan/subjects.h"
+#include "plan/timers.h"
+#include "release/deployment.h"
+#include "release/edge_control.h"
+#include "store/records.h"
+
+namespace seatrial::release {
+
+struct Parts {
+    store::Records& records;
+    docker::Engine& engine;
+    EdgeControl& edge;
+    plan::Scheduler& subjects;
+    plan::Timers& timers;
+    std::string instance;
+};
+
+// Thread: any.
+class Reconciler {
+public:
+    explicit Reconciler(Parts parts);
+    ~Reconciler() { shutdown(); }
+    void shutdown() { subjects_.shutdown(); }
+    Reconciler(const Reconciler&) = delete;
+    Reconciler& operator=(const Reconciler&) = delete;
+
+    // The edge as the records want it, then a look at every deployment.
+    Status wake_all(const Context& ctx);
+    void wake(const std::string& life) { subjects_.wake(life); }
+    void supersede(const std::string& life) { subjects_.supersede(life); }
+
+private:
+    // A deployment while it is looked at.
+    struct Look {
+        store::Life life;
+        Spec spec;
+        Standing standing;
+    };
+    bool look(const std::string& id, const Context& ctx);
+    Result<bool> go_on(Look& now, const Context& ctx);
+    Result<Seen> observe(const Look& now, const Context& ctx);
+    Result<Sample> sample(const Look& now, const std::string& slot, const Context& ctx);
+    Result<bool> act(Look& now, const Action& action, const Context& ctx);
+
+    Status start(Look& now, const std::string& slot, const Context& ctx);
+    Status check(Look& now, const std::string& slot, const Context& ctx);
+    Status share(Look& now, const Action& action, const Context& ctx);
+    Status promote(Look& now, const std::string& slot, const Context& ctx);
+    Status retire(Look& now, const std::string& slot, const Context& ctx);
+    Status revert(Look& now, const Action& action);
+    Status finish(Look& now, const Context& ctx);
+    Status revive(Look& now, const Context& ctx);
+    // A deploy that failed before the switch: the old release never stopped serving.
+    Status give_up(Look& now, const std::string& slot, const Error& error);
+    void want_previous(Look& now, const std::string& why);
+
+    // Writes the life with `events`; `cancelled` when something newer is wanted.
+    Status save(Look& now, const std::vector<store::Event>& events = {});
+    void retry(const Look& now, const Error& error);
+
+    Parts parts_;
+    plan::Subjects subjects_;
+};
+
+}    // namespace seatrial::release
