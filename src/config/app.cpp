@@ -48,6 +48,15 @@ Component read_component(const Node& node) {
     read_path(node, "cwd", out.cwd);
     read(node, "env", out.env);
     read(node, "path", out.path);
+    if (const Node* build = node.find("build")) {
+        out.build.emplace();
+        read_path(*build, "context", out.build->context);
+        read_path(*build, "file", out.build->file);
+        read(*build, "target", out.build->target);
+        read(*build, "args", out.build->args);
+    }
+    read(node, "image", out.image);
+    read(node, "instances", out.instances);
     if (const Node* health = node.find("health")) {
         out.health.emplace();
         read(*health, "path", out.health->path);
@@ -125,6 +134,9 @@ App read_app(const Node& root) {
         read(*node, "run", out.migrate->run);
         read(*node, "timeout", out.migrate->timeout);
     }
+    if (const Node* node = root.find("release")) {
+        read(*node, "checks", out.release_checks);
+    }
     out.database = read_database(root);
     out.env = read_env(root);
     read_paths(root, "env_files", out.env_files);
@@ -175,6 +187,19 @@ void check_template(Source& source, const std::vector<std::string_view>& path,
     }
 }
 
+// A tag that moves would make a release another one the day after.
+std::string image_problem(std::string_view image) {
+    if (image.empty() || image.find('@') != std::string_view::npos) {
+        return "";
+    }
+    const std::string_view last = image.substr(image.rfind('/') + 1);
+    const std::size_t colon = last.find(':');
+    if (colon == std::string_view::npos || last.substr(colon + 1) == "latest") {
+        return "'" + excerpt(std::string(image)) + "' has no fixed version";
+    }
+    return "";
+}
+
 void check_components(Source& source, const App& app) {
     std::map<std::string_view, std::string_view> ports;
     const auto known = template_names(app);
@@ -183,6 +208,14 @@ void check_components(Source& source, const App& app) {
         if (component.health && component.port.empty()) {
             source.fault({"components", name, "health"}, "a health check needs a port",
                          "add port: " + variable_prefix(name) + "_PORT");
+        }
+        if (component.build && !component.image.empty()) {
+            source.fault({"components", name, "image"}, "it has a build as well",
+                         "keep one of the two");
+        }
+        if (const std::string problem = image_problem(component.image); !problem.empty()) {
+            source.fault({"components", name, "image"}, problem,
+                         "name a tag or a digest: nginx:1.27.3");
         }
         if (component.base_port != 0 && component.port.empty()) {
             source.fault({"components", name, "base_port"}, "it has no port",

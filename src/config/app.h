@@ -24,6 +24,15 @@ struct Health {
     bool operator==(const Health&) const = default;
 };
 
+// How a component's image is made from the repository.
+struct Build {
+    std::string context;                // folder below the tree; "" = its root
+    std::string file = "Dockerfile";    // below the context
+    std::string target;                 // stage; "" = the last
+    std::map<std::string, std::string> args;
+    bool operator==(const Build&) const = default;
+};
+
 struct Component {
     std::string name;
     UserCommand run;
@@ -33,6 +42,9 @@ struct Component {
     std::string cwd;                 // below the tree
     std::map<std::string, std::string> env;    // templated: ${PORT}, ${API_URL}, ...
     std::string path = "/";                    // URL path this component answers for
+    std::optional<Build> build;                // made into an image for releases, or
+    std::string image;                         // taken as it is; neither: not part of releases
+    int instances = 1;                         // of a release
     bool operator==(const Component&) const = default;
 };
 
@@ -80,6 +92,7 @@ struct App {
     std::optional<Install> install;
     std::optional<Migrate> migrate;
     Database database;
+    std::vector<std::string> release_checks;    // paths asked before users reach a release
     std::vector<EnvRule> env;
     std::vector<std::string> env_files;                     // below the tree, parsed, never sourced
     std::string issue_pattern = "[A-Z][A-Z0-9]+-[0-9]+";    // find_match() in config/pattern.h

@@ -122,7 +122,7 @@ TEST(AppFile, EveryFaultAtOnceInTheOrderOfTheFile) {
             AllOf(HasSubstr(":5: components.web.port: a fixed port (3000) cannot work"),
                   HasSubstr("WEB_PORT")),
             AllOf(HasSubstr(":6: components.web.helth: unknown key"), HasSubstr("'health'")),
-            HasSubstr(":7: components.web.cwd: '../up' is not a path below"),
+            HasSubstr(":7: components.web.cwd: '../up' is not a folder of"),
             AllOf(HasSubstr(":8: install.timeout: '5' is not a duration"), HasSubstr("90s")),
             HasSubstr(":9: migrate.run: is missing")));
 }
@@ -261,6 +261,21 @@ TEST(Faults, BecomeOneErrorWithoutTheWarnings) {
     EXPECT_EQ(error.code, Code::invalid);
     EXPECT_EQ(error.message, "f:3: a.b: is wrong (mend it)\nf: also wrong");
     EXPECT_EQ(error.field, "f:3:a.b");
+}
+
+TEST(AppReleases, AnImageHasAFixedVersionAndNoBuildBesideIt) {
+    const auto faults = [](const char* image, const char* more) {
+        return parse_app("app: shop\ncomponents:\n  web:\n    run: x\n    image: " +
+                             std::string(image) + "\n" + more,
+                         "f", false)
+            .faults.size();
+    };
+    EXPECT_EQ(faults("nginx:1.27.3", ""), 0U);
+    EXPECT_EQ(faults("host:5000/a/nginx@sha256:00", ""), 0U);
+    EXPECT_EQ(faults("nginx", ""), 1U);
+    EXPECT_EQ(faults("host:5000/nginx", ""), 1U);
+    EXPECT_EQ(faults("nginx:latest", ""), 1U);
+    EXPECT_EQ(faults("nginx:1.27.3", "    build: .\n"), 1U);
 }
 
 }    // namespace

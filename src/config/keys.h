@@ -25,7 +25,8 @@ enum class Type : unsigned char {
     variable,         // NAME of an environment variable
     variables,        // list of them
     path,             // below the tree: relative, no '..'
-    paths,            // list of them, one text allowed
+    folder,           // the same, or "." for the tree itself
+    paths,            // list of paths, one text allowed
     globs,            // the same with '*' inside a segment
     file,             // path on the server, absolute
     files,            // list of them

@@ -66,7 +66,8 @@ void read(const Node& map, std::string_view key, std::vector<std::string>& out) 
 
 void read_path(const Node& map, std::string_view key, std::string& out) {
     if (const auto* text = text_of(map, key)) {
-        out = std::string(clean_path(*text));
+        const std::string_view path = clean_path(*text);
+        out = path == "." ? "" : std::string(path);
     }
 }
 

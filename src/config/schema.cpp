@@ -36,6 +36,7 @@ Json value_schema(const Key& key) {
         case Type::variable: return pattern(variable_pattern);
         case Type::variables: return list_of(pattern(variable_pattern));
         case Type::path: return pattern(below_pattern);
+        case Type::folder: return {{"type", "string"}};
         case Type::paths:
         case Type::globs: return list_of(pattern(below_pattern));
         case Type::file:

@@ -4,6 +4,7 @@
 #include "config/config.h"
 #include "config/read.h"
 #include "config/validate.h"
+#include "config/values.h"
 
 namespace seatrial::config {
 namespace {
@@ -23,6 +24,23 @@ constexpr Policy policies[] = {
     {"prd", "prod|production|live", 8h, true, "hotfix/*"},
 };
 
+void read_release(const Node& node, ReleasePlace& out) {
+    read(node, "listen", out.listen);
+    read(node, "certificate", out.certificate);
+    read(node, "env_files", out.env_files);
+    read(node, "canary", out.canary);
+    read(node, "drain", out.drain);
+    read(node, "warm", out.warm);
+    read(node, "watch", out.watch);
+    read(node, "hold", out.hold);
+    if (const Node* gates = node.find("gates")) {
+        read(*gates, "error_rate", out.error_rate);
+        read(*gates, "slow_rate", out.slow_rate);
+        read(*gates, "min_sample", out.min_sample);
+        read(*gates, "on_breach", out.on_breach);
+    }
+}
+
 void read_environment(const Node& node, Environment& out) {
     read(node, "provider", out.provider);
     read(node, "ttl", out.ttl);
@@ -41,6 +59,9 @@ void read_environment(const Node& node, Environment& out) {
         read_size(*limits, "memory", out.limits.memory_bytes);
         read(*limits, "cpu", out.limits.cpu_percent);
         read(*limits, "pids", out.limits.pids);
+    }
+    if (const Node* release = node.find("release")) {
+        read_release(*release, out.release);
     }
     if (const Node* approval = node.find("approval")) {
         out.approval = true;
@@ -68,6 +89,9 @@ Server read_server(const Node& root) {
         read(*ports, "base", out.port_base);
         read(*ports, "stride", out.port_stride);
         read(*ports, "slots", out.port_slots);
+    }
+    if (const Node* docker = root.find("docker")) {
+        read(*docker, "socket", out.docker_socket);
     }
     if (const Node* postgres = root.find("postgres")) {
         read(*postgres, "url", out.postgres_url);
@@ -101,7 +125,79 @@ void check_server(const Node& root, const std::string& name, const Server& serve
     }
 }
 
+// Texts whose form the table of keys does not know.
+void check_releases(const Node& root, const std::string& name, const Server& server,
+                    std::vector<Fault>& faults) {
+    for (const auto& node : children_of(root, "environments")) {
+        const Node* release = node.find("release");
+        const auto environment = server.environments.find(node.key);
+        if (release == nullptr || environment == server.environments.end()) {
+            continue;
+        }
+        const auto fault = [&](const char* key, const std::string& text, const char* remedy) {
+            const Node* at = release->find(key);
+            faults.push_back({name, at == nullptr ? release->line : at->line,
+                              "environments." + node.key + ".release." + key,
+                              "'" + excerpt(text) + "' is not understood", remedy, false});
+        };
+        for (const auto& text : environment->second.release.listen) {
+            if (!parse_listen(text)) {
+                fault("listen", text, "write a port, or address:port: 4400, 127.0.0.1:4400");
+            }
+        }
+        for (const auto& text : environment->second.release.canary) {
+            if (!parse_canary_step(text)) {
+                fault("canary", text, "write a share and a time: 1% 5m, 0.5% 90s");
+            }
+        }
+    }
+}
+
 }    // namespace
+
+std::optional<CanaryStep> parse_canary_step(std::string_view text) {
+    const std::size_t space = text.find(' ');
+    if (space == std::string_view::npos || space < 2 || text[space - 1] != '%') {
+        return std::nullopt;
+    }
+    std::string_view share = text.substr(0, space - 1);
+    int tenths = 0;
+    if (const std::size_t point = share.find('.'); point != std::string_view::npos) {
+        const auto digit = parse_integer(share.substr(point + 1));
+        if (share.size() != point + 2 || !digit || *digit < 0) {
+            return std::nullopt;
+        }
+        tenths = static_cast<int>(*digit);
+        share = share.substr(0, point);
+    }
+    const auto whole = parse_integer(share);
+    const auto hold = parse_duration(trim(text.substr(space)));
+    if (!whole || *whole < 0 || *whole > 100 || !hold) {
+        return std::nullopt;
+    }
+    const int per_mille = static_cast<int>(*whole) * 10 + tenths;
+    if (per_mille < 1 || per_mille > 1000) {
+        return std::nullopt;
+    }
+    return CanaryStep{per_mille, *hold};
+}
+
+std::optional<ListenAddress> parse_listen(std::string_view text) {
+    ListenAddress out;
+    if (const std::size_t colon = text.rfind(':'); colon != std::string_view::npos) {
+        out.address = text.substr(0, colon);
+        text = text.substr(colon + 1);
+        if (!is_host(out.address)) {
+            return std::nullopt;
+        }
+    }
+    const auto port = parse_integer(text);
+    if (!port || *port < 1 || *port > 65535) {
+        return std::nullopt;
+    }
+    out.port = static_cast<int>(*port);
+    return out;
+}
 
 Environment default_environment(const std::string& name) {
     Environment out;
@@ -142,6 +238,7 @@ Parsed<Server> parse_server(std::string_view yaml, const std::string& name, bool
     validate(document.root, both ? Where::both : Where::server, name, out.faults);
     out.value = read_server(document.root);
     check_server(document.root, name, out.value, out.faults);
+    check_releases(document.root, name, out.value, out.faults);
     sort_faults(out.faults);
     return out;
 }

@@ -4,7 +4,9 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace seatrial::config {
@@ -15,6 +17,36 @@ struct Limits {
     int pids = 512;
     bool operator==(const Limits&) const = default;
 };
+
+// How releases run in an environment on this host.
+struct ReleasePlace {
+    std::vector<std::string> listen;       // "4400", "127.0.0.1:4400"; empty: no releases here
+    std::string certificate;               // PEM with key; "" = plain HTTP
+    std::vector<std::string> env_files;    // on the server; later ones win
+    std::vector<std::string> canary;       // "1% 5m", steps in order; empty: all users at once
+    std::chrono::milliseconds drain{60'000};
+    std::chrono::milliseconds warm{3'600'000};
+    std::chrono::milliseconds watch{300'000};
+    std::chrono::milliseconds hold{900'000};
+    int error_rate = 2;    // percent
+    int slow_rate = 0;     // percent; 0 = no gate
+    int min_sample = 50;
+    std::string on_breach = "rollback";    // stop | hold | rollback
+    bool operator==(const ReleasePlace&) const = default;
+};
+
+// "0.1% 5m": per mille and how long. nullopt when it is no such text.
+struct CanaryStep {
+    int per_mille = 0;
+    std::chrono::milliseconds hold{0};
+};
+std::optional<CanaryStep> parse_canary_step(std::string_view text);
+// "4400" or "127.0.0.1:4400" or "[::1]:4400".
+struct ListenAddress {
+    std::string address;
+    int port = 0;
+};
+std::optional<ListenAddress> parse_listen(std::string_view text);
 
 struct Environment {
     std::string name;
@@ -31,6 +63,7 @@ struct Environment {
     std::string on_reboot = "restart";         // restart | remove
     std::string cluster, role;                 // k8s, later
     std::map<std::string, std::string> env;    // added to every component
+    ReleasePlace release;
     // Written in the server's file: variables may then tighten, never loosen.
     bool ttl_set = false, max_set = false, provider_set = false;
     bool operator==(const Environment&) const = default;
@@ -43,8 +76,9 @@ struct Server {
     std::string host = "localhost";    // in URLs
     int port_base = 5100;              // first component; the next ones +100 each
     int port_stride = 100;
-    int port_slots = 200;                  // how many slots are tried
-    std::string worktree_path;             // "" = <data>/previews
+    int port_slots = 200;         // how many slots are tried
+    std::string worktree_path;    // "" = <data>/previews
+    std::string docker_socket = "/var/run/docker.sock";
     std::string postgres_url;              // admin; may hold a password: never printed
     std::vector<std::string> env_files;    // secrets for previews, server side
     std::chrono::milliseconds log_keep{7LL * 24 * 3'600'000};

@@ -235,5 +235,26 @@ TEST(KeyTable, EveryRowIsTold) {
     }
 }
 
+TEST(ReleasePlace, SharesAndPortsAreRead) {
+    EXPECT_EQ(parse_canary_step("1% 5m")->per_mille, 10);
+    EXPECT_EQ(parse_canary_step("0.1% 90s")->per_mille, 1);
+    EXPECT_EQ(parse_canary_step("0.1% 90s")->hold, std::chrono::seconds(90));
+    EXPECT_EQ(parse_canary_step("100% 1s")->per_mille, 1000);
+    for (const char* text : {"", "1%", "1 5m", "% 5m", "101% 5m", "0% 5m", "0.05% 5m", "-1% 5m",
+                             "1% soon", "100.5% 1m"}) {
+        EXPECT_FALSE(parse_canary_step(text)) << text;
+    }
+    EXPECT_EQ(parse_listen("4500")->port, 4500);
+    EXPECT_EQ(parse_listen("127.0.0.1:80")->address, "127.0.0.1");
+    for (const char* text : {"", "x", "0", "65536", ":80", "a b:80", "1.2.3.4:"}) {
+        EXPECT_FALSE(parse_listen(text)) << text;
+    }
+    const auto parsed = parse_server(
+        "environments:\n  prd:\n    release:\n      listen: [\"4500\", nonsense]\n"
+        "      canary: [1% 5m, half]\n",
+        "s", false);
+    EXPECT_EQ(parsed.faults.size(), 2U);
+}
+
 }    // namespace
 }    // namespace seatrial::config

@@ -42,6 +42,7 @@ bool fits(Type type, std::string_view text) {
         case Type::label: return check_label("value", text, label_limit).has_value();
         case Type::variable:
         case Type::variables: return is_variable_name(text);
+        case Type::folder: return clean_path(text) == "." || is_path_below(text);
         case Type::path:
         case Type::paths: return is_path_below(text);
         case Type::globs: return is_glob_below(text);
@@ -68,6 +69,8 @@ const TypeText& describe(Type type) {
         {Type::variable, {"the name of a variable", "use letters, digits and '_': WEB_PORT"}},
         {Type::variables, {"a list of variable names", "for example [SESSION_SECRET]"}},
         {Type::path, {"a path below the repository", "write it relative, without '..'"}},
+        {Type::folder,
+         {"a folder of the repository", "write it relative, without '..'; '.' is all of it"}},
         {Type::paths,
          {"a list of paths below the repository", "write them relative, without '..'"}},
         {Type::globs,
