@@ -11,6 +11,7 @@
 #include "api/log_follower.h"
 #include "http/router.h"
 #include "preview/manager.h"
+#include "release/manager.h"
 
 namespace seatrial::api {
 
@@ -27,6 +28,8 @@ struct ServerInfo {
 
 struct Services {
     preview::Manager& manager;
+    release::Manager& releases;
+    docker::Engine& engine;
     preview::Parts parts;
     EventHub& events;
     LogFollower& logs;

@@ -20,6 +20,13 @@ http::Response get_explain(Services&, const http::Request&, const Context&);
 http::Response get_logs(Services&, const http::Request&, const Context&);
 http::Response post_repository(Services&, const http::Request&, const Context&);
 http::Response put_bundle(Services&, const http::Request&, const Context&);
+http::Response post_release(Services&, const http::Request&, const Context&);
+http::Response list_releases(Services&, const http::Request&, const Context&);
+http::Response post_deployment(Services&, const http::Request&, const Context&);
+http::Response post_rollback(Services&, const http::Request&, const Context&);
+http::Response list_deployments(Services&, const http::Request&, const Context&);
+http::Response get_history(Services&, const http::Request&, const Context&);
+http::Response list_incidents(Services&, const http::Request&, const Context&);
 http::Response post_backup(Services&, const http::Request&, const Context&);
 http::Response stream_logs(Services&, const http::Request&,
                            const std::shared_ptr<http::EventStream>&, const Context&);

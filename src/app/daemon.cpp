@@ -11,6 +11,7 @@
 #include "api/api.h"
 #include "app/end_watch.h"
 #include "app/identity.h"
+#include "app/releases.h"
 #include "app/types.h"
 #include "app/upkeep.h"
 #include "app/worktree_root.h"
@@ -125,6 +126,8 @@ public:
         add_types(types_, {*runner_, *servers_, layout_, instance_.id});
         parts_.emplace(preview::Parts{*records_, types_, *nodes_, subjects_, timers_, *runner_,
                                       *servers_, *config_, layout_, instance_.id, boot_id()});
+        releases_.emplace(ReleaseParts{*records_, *runner_, subjects_, timers_, options_.data,
+                                       config_->get()->docker_socket, instance_.id});
         reconciler_.emplace(*parts_);
         manager_.emplace(*parts_, *reconciler_);
         collector_.emplace(types_, *records_, places_of(types_, layout_));
@@ -134,6 +137,7 @@ public:
         TRY(start_servers());
         check_records();
         TRY(reconciler_->wake_all());
+        TRY(releases_->start());
         adopted_ = true;
         branches_->refresh();
         upkeep_->start();
@@ -158,6 +162,9 @@ public:
         }
         if (reconciler_) {
             reconciler_->shutdown();
+        }
+        if (releases_) {
+            releases_->stop();
         }
         if (branches_) {
             branches_->cancel();
@@ -195,8 +202,16 @@ public:
 
 private:
     Status start_servers() {
-        auto services = std::make_shared<api::Services>(
-            api::Services{*manager_, *parts_, *events_, logs_, {}, {}, {}, {}});
+        auto services = std::make_shared<api::Services>(api::Services{*manager_,
+                                                                      releases_->manager(),
+                                                                      releases_->engine(),
+                                                                      *parts_,
+                                                                      *events_,
+                                                                      logs_,
+                                                                      {},
+                                                                      {},
+                                                                      {},
+                                                                      {}});
         services->info = {version,
                           instance_.id,
                           options_.data,
@@ -280,6 +295,9 @@ private:
             if (event.kind == "outcome") {
                 upkeep_->one_ended();
             }
+            if (event.kind == "deploy") {
+                releases_->watch();
+            }
             if (event.kind == "wanted" && branches_) {
                 timers_.set("refresh", std::chrono::seconds(1), [this] {
                     subjects_.submit({[this] { branches_->refresh(); }, "", "refresh"});
@@ -301,6 +319,7 @@ private:
     plan::Scheduler subjects_{32, {}};
     std::optional<plan::Scheduler> nodes_;
     std::optional<preview::Parts> parts_;
+    std::optional<Releases> releases_;
     std::optional<preview::Reconciler> reconciler_;
     std::optional<preview::Manager> manager_;
     std::optional<plan::Collector> collector_;

@@ -44,6 +44,12 @@ struct LogsOptions : KeyOptions {
 struct CleanupOptions {
     bool dry_run = false, confirm = false;
 };
+struct DeployOptions {
+    std::string app, env, from, branch;
+    std::string release;    // id or tag; of rollback: where to
+    std::string reason;
+    bool wait = false, no_wait = false;
+};
 struct StopOptions : KeyOptions {
     bool no_wait = false;
 };
@@ -65,6 +71,13 @@ int run_check(const std::string& file, const Globals& globals);
 int run_doctor(const Globals& globals);
 int run_backup(const Globals& globals);
 int run_completion(const std::string& shell);
+int run_build(const DeployOptions& options, const Globals& globals);
+int run_deploy(const DeployOptions& options, const Globals& globals);
+int run_promote(const DeployOptions& options, const Globals& globals);
+int run_rollback(const DeployOptions& options, const Globals& globals);
+int run_releases(const DeployOptions& options, const Globals& globals);
+int run_history(const DeployOptions& options, const Globals& globals);
+int run_incidents(const DeployOptions& options, const Globals& globals);
 int run_reference(const std::string& folder);
 
 // Tells what went wrong on stderr (what, why, what to do) or, with --json, as one document on

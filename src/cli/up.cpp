@@ -1,35 +1,27 @@
 // seatrial up: from the repository one stands in to a running preview.
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <nlohmann/json.hpp>
-#include <thread>
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "cli/checkout.h"
 #include "cli/follow.h"
 #include "cli/globals.h"
 #include "cli/interrupt.h"
 #include "cli/issue_key.h"
 #include "config/config.h"
 #include "git/mirror.h"
-#include "git/repository.h"
 
 namespace seatrial::cli {
 namespace {
 
 using nlohmann::json;
 
-constexpr std::string_view app_file = "seatrial.yaml";
 constexpr std::chrono::seconds daemon_start{30};
 
 struct Asked {
-    git::Repository repository;
-    std::string commit;
-    std::string branch;         // full ref, "" for a bare commit
+    Checkout checkout;
     std::string base_commit;    // of the repository's default branch, "" when it is not known
     std::string key;
-    std::string text;    // of seatrial.yaml at the commit; "" when it has none
 };
 
 std::optional<std::string> variable(const char* name) {
@@ -39,45 +31,29 @@ std::optional<std::string> variable(const char* name) {
 
 Result<Asked> look_around(const UpOptions& options, const Context& ctx) {
     Asked asked;
-    TRY_ASSIGN(asked.repository, git::find_repository(std::filesystem::current_path(), ctx));
-    const std::string ref = options.branch.empty() ? asked.repository.branch : options.branch;
-    if (ref.empty()) {
-        return fail(Code::invalid, "HEAD is detached: no branch to take",
-                    "check out a branch, or name one with --branch");
-    }
-    TRY_ASSIGN(asked.commit, git::resolve(asked.repository, ref, ctx));
-    asked.branch = ref == asked.commit ? "" : ref;
-    asked.base_commit =
-        git::read_ref(asked.repository.common_dir, asked.repository.default_branch).value_or("");
-    auto text = git::read_blob(asked.repository, asked.commit, std::string(app_file), ctx);
-    if (text) {
-        asked.text = std::move(*text);
-    } else if (text.error().code != Code::not_found) {
-        return tl::unexpected(std::move(text).error());
-    } else if (::access((asked.repository.root / app_file).c_str(), F_OK) == 0) {
-        return fail(
-            Code::invalid,
-            "seatrial.yaml is in your folder but not in commit " + asked.commit.substr(0, 12),
-            "commit it: a preview runs what is committed");
-    }
+    TRY_ASSIGN(asked.checkout, find_checkout(options.branch, ctx));
+    asked.base_commit = git::read_ref(asked.checkout.repository.common_dir,
+                                      asked.checkout.repository.default_branch)
+                            .value_or("");
     std::string pattern;
-    if (!asked.text.empty()) {
-        pattern = config::parse_app(asked.text, std::string(app_file), true).value.issue_pattern;
+    if (!asked.checkout.text.empty()) {
+        pattern =
+            config::parse_app(asked.checkout.text, std::string(app_file), true).value.issue_pattern;
     }
-    asked.key = options.issue.empty() ? issue_key(ref, pattern) : options.issue;
+    asked.key = options.issue.empty() ? issue_key(asked.checkout.ref, pattern) : options.issue;
     return asked;
 }
 
 Result<json> request_body(const UpOptions& options, const Asked& asked) {
     json body = {{"issueKey", asked.key},
-                 {"branchName", asked.branch},
-                 {"baseBranch", asked.repository.default_branch},
+                 {"branchName", asked.checkout.branch},
+                 {"baseBranch", asked.checkout.repository.default_branch},
                  {"baseCommit", asked.base_commit},
-                 {"commit", asked.commit},
-                 {"repository", asked.repository.common_dir.string()},
+                 {"commit", asked.checkout.commit},
+                 {"repository", asked.checkout.repository.common_dir.string()},
                  {"appFile", app_file},
-                 {"appText", asked.text},
-                 {"appName", asked.repository.root.filename().string()},
+                 {"appText", asked.checkout.text},
+                 {"appName", asked.checkout.repository.root.filename().string()},
                  {"variables", config::preview_variables(variable)},
                  {"replace", options.replace},
                  {"freshTemplate", options.fresh_template},
@@ -94,45 +70,6 @@ Result<json> request_body(const UpOptions& options, const Asked& asked) {
         body["ttlMs"] = ttl.count();
     }
     return body;
-}
-
-// git writes the bundle into a pipe while the request reads it.
-Status send_bundle(DaemonClient& daemon, const Asked& asked, const json& answer,
-                   const Context& ctx) {
-    int ends[2];
-    if (::pipe2(ends, O_CLOEXEC) != 0) {
-        return fail_errno("pipe", errno);
-    }
-    const Fd read_end(ends[0]);
-    Status written;
-    std::thread writer([&, write_end = Fd(ends[1])]() mutable {
-        written = git::write_bundle(asked.repository, asked.commit,
-                                    answer.value("known", std::vector<std::string>{}),
-                                    write_end.get(), ctx);
-        write_end.reset();
-    });
-    auto sent = daemon.upload(
-        "/api/v1/repositories/" + answer.value("mirror", "") + "/bundle?commit=" + asked.commit,
-        read_end.get(), ctx);
-    writer.join();
-    TRY(written);
-    return sent;
-}
-
-Result<json> ask(DaemonClient& daemon, const Globals& globals, const Asked& asked, const json& body,
-                 bool may_start, const Context& ctx) {
-    auto answer = daemon.call("POST", "/api/v1/previews", body, ctx);
-    if (!answer && answer.error().mark == "server" && may_start) {
-        const bool own_file = globals.config.empty();
-        TRY(start_daemon(globals, own_file ? asked.text : "", std::string(app_file),
-                         ctx.with_timeout(daemon_start)));
-        answer = daemon.call("POST", "/api/v1/previews", body, ctx);
-    }
-    if (answer && answer->value("code", "") == "commit_missing") {
-        TRY(send_bundle(daemon, asked, *answer, ctx));
-        answer = daemon.call("POST", "/api/v1/previews", body, ctx);
-    }
-    return answer;
 }
 
 void print_running(const json& preview, bool update) {
@@ -248,7 +185,8 @@ int run_up(const UpOptions& options, const Globals& globals) {
         return report(body.error(), globals);
     }
     DaemonClient daemon(globals);
-    const auto wanted = ask(daemon, globals, *asked, *body, !options.no_start, ctx);
+    const auto wanted = post_with_commit(daemon, globals, asked->checkout, "/api/v1/previews",
+                                         *body, !options.no_start, ctx);
     if (!wanted) {
         return ctx.cancelled() ? 130 : report(wanted.error(), globals);
     }
@@ -265,7 +203,7 @@ int run_up(const UpOptions& options, const Globals& globals) {
     if (!globals.json) {
         std::printf("%s %s at %s\n", update ? "updating" : "starting",
                     paint(printable(asked->key), Tone::bold).c_str(),
-                    asked->commit.substr(0, 12).c_str());
+                    asked->checkout.commit.substr(0, 12).c_str());
     }
     json outcome;
     Result<std::string> result;

@@ -117,7 +117,9 @@ Status await_one(docker::Engine& engine, const Component& part, const Instance& 
     milliseconds patience = first_patience;
     const Context limited = ctx.with_timeout(part.health_timeout);
     while (true) {
-        const auto answer = client.request(request, limited.with_timeout(std::chrono::seconds(5)));
+        // A container that has just ended swallows what is sent to its address: short at first.
+        const auto answer = client.request(request, limited.with_timeout(patience));
+        patience = std::min(patience * 2, longest_patience);
         if (answer && (part.health.empty() || (answer->status >= 200 && answer->status < 400))) {
             return {};
         }

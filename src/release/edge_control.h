@@ -18,8 +18,11 @@ public:
     // Starts a program that outlives this one; ok when it has been started, not when it serves.
     using Launch = std::function<Status(const std::vector<std::string>& argv, const Context& ctx)>;
 
-    EdgeControl(store::Records& records, std::filesystem::path folder, Launch launch)
-        : records_(records), haproxy_(std::move(folder)), launch_(std::move(launch)) {}
+    EdgeControl(store::Records& records, std::filesystem::path folder, std::string program,
+                Launch launch)
+        : records_(records),
+          haproxy_(std::move(folder), std::move(program)),
+          launch_(std::move(launch)) {}
 
     // Reads the records anew. Without a deployment nothing is started. Errors: unavailable (it
     // cannot be started or reached), and those of edge::Haproxy::apply.

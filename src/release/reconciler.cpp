@@ -124,7 +124,7 @@ Result<bool> Reconciler::go_on(Look& now, const Context& ctx) {
     if (now.life.done_generation < now.life.generation && !now.standing.state.switched_at &&
         !any_slot(now.standing.state, Phase::draining)) {
         now.life.done_generation = now.life.generation;
-        TRY(save(now));
+        TRY(save(now, {make_event(now.life, "settled", {{"tag", now.spec.wanted.tag}})}));
     }
     milliseconds pause{0};
     if (action.until) {
@@ -466,10 +466,15 @@ Status Reconciler::finish(Look& now, const Context& ctx) {
     TRY_ASSIGN(const Sample measured, sample(now, now.standing.state.stable, ctx));
     now.standing.state.switched_at.reset();
     now.life.done_generation = now.life.generation;
+    std::vector<std::string> gates;
+    for (const auto& finding : judge(now.spec.settings.policy.gates, measured)) {
+        gates.push_back(render_finding(finding));
+    }
     return save(
         now,
         {make_event(now.life, "receipt",
                     {{"tag", now.spec.wanted.tag},
+                     {"gates", gates},
                      {"requests", measured.requests},
                      {"failed", measured.failed},
                      {"ms", (now_utc() - now.standing.began_at.value_or(now_utc())).count()}})});

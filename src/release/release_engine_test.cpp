@@ -117,7 +117,7 @@ protected:
         subjects_ = std::make_unique<plan::Scheduler>(4, std::map<std::string, int>());
         timers_ = std::make_unique<plan::Timers>();
         edge_ = std::make_unique<EdgeControl>(
-            *records_, dir_.path() / "edge",
+            *records_, dir_.path() / "edge", "haproxy",
             [this](const std::vector<std::string>& argv, const Context&) { return launch(argv); });
         reconciler_ = std::make_unique<Reconciler>(
             Parts{*records_, *engine_, *edge_, *subjects_, *timers_, "tstrel"});

@@ -187,6 +187,14 @@ TEST(Rollout, AnInconclusiveGateHoldsAndThenStops) {
     EXPECT_EQ(player.state.slots["b"].phase, Phase::serving) << "people decide, both go on";
 }
 
+TEST(Rollout, TooFewRequestsAfterTheSwitchHoldNothingBack) {
+    Player player = with_old();
+    player.seen.finding = finding(Verdict::inconclusive);
+    player.want("new");
+    EXPECT_EQ(player.play_all().back(), "retire a");
+    EXPECT_FALSE(player.state.stopped);
+}
+
 TEST(Rollout, AGateAfterTheSwitchTakesTheReleaseBack) {
     Player player = with_old();
     player.want("new");

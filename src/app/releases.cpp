@@ -1,0 +1,124 @@
+#include "app/releases.h"
+
+#include "base/names.h"
+#include "crypto/crypto.h"
+#include "docker/events.h"
+#include "log/log.h"
+
+namespace seatrial::app {
+namespace {
+
+constexpr const char* haproxy = "/usr/sbin/haproxy";
+constexpr int edge_files = 65536;
+constexpr auto refresh_time = std::chrono::seconds(30);
+
+}    // namespace
+
+Releases::Releases(const ReleaseParts& parts)
+    : parts_(parts),
+      engine_(parts.docker_socket, parts.instance),
+      watcher_([this](const std::string&) {
+          // The edge ended: users wait for it.
+          parts_.subjects.submit(
+              {[this] {
+                   const auto back = edge_.refresh(stop_.context().with_timeout(refresh_time));
+                   if (!back && !stop_.context().cancelled()) {
+                       log::error("the edge cannot be started again", back.error());
+                   }
+               },
+               "", "edge"});
+      }),
+      edge_(parts.records, parts.data / "edge", haproxy,
+            [this](const std::vector<std::string>& argv, const Context& ctx) {
+                return launch_edge(argv, ctx);
+            }),
+      reconciler_(release::Parts{parts.records, engine_, edge_, parts.subjects, parts.timers,
+                                 parts.instance}),
+      manager_(parts.records, reconciler_) {}
+
+std::string Releases::edge_run() const {
+    return make_name(parts_.instance, "edge", crypto::sha256_hex("edge"));
+}
+
+Status Releases::launch_edge(const std::vector<std::string>& argv, const Context& ctx) {
+    process::RunSpec spec;
+    spec.name = edge_run();
+    spec.argv = argv;
+    spec.env = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin"};
+    spec.cwd = parts_.data / "edge";
+    spec.writable = {parts_.data / "edge"};
+    spec.limits.open_files = edge_files;
+    TRY(make_dirs(parts_.data / "logs/edge", 0700));
+    spec.log = parts_.data / "logs/edge/haproxy";
+    const Status started = parts_.runner.start(spec, ctx);
+    // It runs and does not answer (yet): who called waits for it.
+    if (!started && started.error().code != Code::conflict) {
+        return started;
+    }
+    watch_edge();
+    return {};
+}
+
+void Releases::watch_edge() {
+    const std::string run = edge_run();
+    if (watcher_.watches(run)) {
+        return;
+    }
+    auto pidfd = parts_.runner.watch(run);
+    if (!pidfd) {
+        return;    // it ended already; the next refresh starts it
+    }
+    if (const auto watched = watcher_.watch(run, run, std::move(*pidfd)); !watched) {
+        log::warn("the edge is not watched", watched.error());
+    }
+}
+
+Status Releases::start() {
+    TRY_ASSIGN(const auto deployments, parts_.records.unfinished(release::deployment_kind));
+    if (deployments.empty()) {
+        return {};
+    }
+    watch();
+    TRY(reconciler_.wake_all(stop_.context().with_timeout(refresh_time)));
+    watch_edge();
+    return {};
+}
+
+void Releases::stop() {
+    stop_.cancel();
+    reconciler_.shutdown();
+    if (events_.joinable()) {
+        events_.join();
+    }
+}
+
+void Releases::watch() {
+    const std::lock_guard lock(mutex_);
+    if (std::exchange(watching_, true)) {
+        return;
+    }
+    events_ = std::jthread([this] {
+        docker::EventsWanted wanted;
+        wanted.on_reconnect = [this] {
+            const auto all = parts_.records.unfinished(release::deployment_kind);
+            for (const auto& life : all.value_or(std::vector<std::string>())) {
+                reconciler_.wake(life);
+            }
+        };
+        const Status ended = docker::watch_events(
+            engine_, wanted,
+            [this](const docker::Event& event) {
+                const auto life = event.attributes.find("seatrial.life");
+                if (event.action == "die" && life != event.attributes.end()) {
+                    reconciler_.wake(life->second);
+                }
+                return true;
+            },
+            stop_.context());
+        if (!ended && !stop_.context().cancelled()) {
+            log::error("the engine's events are not watched any more", ended.error());
+        }
+    });
+}
+
+}    // namespace seatrial::app

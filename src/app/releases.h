@@ -1,0 +1,62 @@
+// The release side of the daemon: engine, edge, reconciler, and what wakes them.
+#pragma once
+
+#include <filesystem>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "plan/scheduler.h"
+#include "plan/timers.h"
+#include "preview/watcher.h"
+#include "process/runner.h"
+#include "release/manager.h"
+#include "store/records.h"
+
+namespace seatrial::app {
+
+struct ReleaseParts {
+    store::Records& records;
+    process::Runner& runner;
+    plan::Scheduler& subjects;
+    plan::Timers& timers;
+    std::filesystem::path data, docker_socket;
+    std::string instance;
+};
+
+// Thread: any.
+class Releases {
+public:
+    explicit Releases(const ReleaseParts& parts);
+    ~Releases() { stop(); }
+    Releases(const Releases&) = delete;
+    Releases& operator=(const Releases&) = delete;
+
+    // Goes on with what the records hold. Without a deployment nothing is started or watched.
+    Status start();
+    // After this nothing is looked at any more; containers and edge go on. Repeatable.
+    void stop();
+    // A deployment was wanted: from now on the engine's events matter.
+    void watch();
+
+    docker::Engine& engine() { return engine_; }
+    release::Manager& manager() { return manager_; }
+
+private:
+    Status launch_edge(const std::vector<std::string>& argv, const Context& ctx);
+    void watch_edge();
+    std::string edge_run() const;
+
+    ReleaseParts parts_;
+    docker::Engine engine_;
+    preview::Watcher watcher_;
+    release::EdgeControl edge_;
+    release::Reconciler reconciler_;
+    release::Manager manager_;
+    CancelSource stop_;
+    std::mutex mutex_;
+    bool watching_ = false;
+    std::jthread events_;
+};
+
+}    // namespace seatrial::app

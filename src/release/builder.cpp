@@ -1,0 +1,346 @@
+#include "release/builder.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "base/names.h"
+#include "base/text.h"
+#include "crypto/crypto.h"
+#include "docker/images.h"
+
+namespace seatrial::release {
+namespace {
+
+using nlohmann::json;
+
+constexpr int releases_looked_at = 200;
+constexpr std::size_t short_commit = 7;
+constexpr std::size_t lines_kept = 20;
+
+// Letters, digits, dots, dashes: what may stand in a tag.
+bool is_version(std::string_view text) {
+    return !text.empty() && text.size() <= 64 && text.front() != '.' && text.front() != '-' &&
+           std::all_of(text.begin(), text.end(), [](char c) {
+               return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                      c == '.' || c == '-' || c == '_';
+           });
+}
+
+std::string blob(const git::Mirror& mirror, const std::string& commit, const std::string& path,
+                 const Context& ctx) {
+    return mirror.read_blob(commit, path, ctx).value_or("");
+}
+
+Result<Artefact> take_image(docker::Engine& engine, const config::Component& part,
+                            const Context& ctx) {
+    auto found = docker::inspect_image(engine, part.image, ctx);
+    if (!found && found.error().code == Code::not_found) {
+        TRY(docker::pull_image(engine, part.image, std::nullopt, [](std::string_view) {}, ctx));
+        found = docker::inspect_image(engine, part.image, ctx);
+    }
+    if (!found) {
+        return tl::unexpected(found.error());
+    }
+    return Artefact{found->id, part.image};
+}
+
+// git writes the context into a pipe while the engine reads it.
+Result<Artefact> build_image(docker::Engine& engine, const git::Mirror& mirror,
+                             const BuildRequest& request, const config::Component& part,
+                             const std::string& name, const docker::OnLine& on_line,
+                             const Context& ctx) {
+    docker::BuildSpec spec;
+    spec.name = name;
+    spec.dockerfile = part.build->file;
+    spec.target = part.build->target;
+    spec.arguments = part.build->args;
+    spec.labels = {{"seatrial.app", request.app.name},
+                   {"seatrial.component", part.name},
+                   {"seatrial.commit", request.commit}};
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) != 0) {
+        return fail_errno("pipe", errno);
+    }
+    Fd read_end(ends[0]);
+    Status packed;
+    std::jthread packer([&, write_end = Fd(ends[1])]() mutable {
+        packed = mirror.archive(request.commit, part.build->context, write_end.get(), ctx);
+        write_end.reset();
+    });
+    auto built = docker::build_image(engine, spec, read_end.get(), on_line, ctx);
+    read_end.reset();    // ends the packer when the engine gave up early
+    packer.join();
+    if (!built) {
+        return tl::unexpected(built.error());
+    }
+    TRY(std::move(packed));
+    return Artefact{*built, name};
+}
+
+Result<Artefact> make_artefact(docker::Engine& engine, const git::Mirror& mirror,
+                               const BuildRequest& request, const config::Component& part,
+                               const std::string& tag, const OnLine& on_line, const Context& ctx) {
+    if (!part.build) {
+        return take_image(engine, part, ctx);
+    }
+    std::vector<std::string> last;
+    const std::string name = slug(request.app.name, 32) + "-" + slug(part.name, 32) + ":" + tag;
+    auto made = build_image(
+        engine, mirror, request, part, name,
+        [&](std::string_view line) {
+            on_line(part.name, line);
+            last.emplace_back(printable(line));
+            if (last.size() > lines_kept) {
+                last.erase(last.begin());
+            }
+        },
+        ctx);
+    if (!made && made.error().code == Code::failed) {
+        Error error = made.error();
+        error.message =
+            "the build of '" + part.name + "' failed: " + error.message + "\n" + join(last, "\n");
+        return tl::unexpected(std::move(error));
+    }
+    return made;
+}
+
+bool is_part(const config::Component& part) {
+    return part.build.has_value() || !part.image.empty();
+}
+
+Result<std::optional<Release>> find_built(store::Records& records, docker::Engine& engine,
+                                          const BuildRequest& request, const std::string& hash,
+                                          const Context& ctx) {
+    TRY_ASSIGN(const auto rows, records.releases(request.app.name, releases_looked_at));
+    for (const auto& row : rows) {
+        TRY_ASSIGN(const Release release, release_of(row));
+        if (release.commit != request.commit || release.config_hash != hash ||
+            !release.rejected.empty()) {
+            continue;
+        }
+        bool there = true;
+        for (const auto& [name, artefact] : release.components) {
+            const auto image = docker::inspect_image(engine, artefact.image, ctx);
+            if (!image && image.error().code != Code::not_found) {
+                return tl::unexpected(image.error());
+            }
+            there = there && image.has_value();
+        }
+        if (there) {
+            return release;
+        }
+    }
+    return std::nullopt;
+}
+
+}    // namespace
+
+Result<Release> release_of(const store::Release& row) {
+    try {
+        const json in = json::parse(row.data);
+        Release out;
+        out.id = row.id;
+        out.app = row.app;
+        out.at = row.at;
+        out.rejected = row.rejected;
+        out.commit = in.at("commit");
+        out.branch = in.at("branch");
+        out.version = in.at("version");
+        out.tag = in.at("tag");
+        out.app_text = in.at("app_text");
+        out.actor = in.at("actor");
+        out.config_hash = in.at("config_hash");
+        for (const auto& [name, part] : in.at("components").items()) {
+            out.components[name] = {part.at("image"), part.at("name")};
+        }
+        return out;
+    } catch (const json::exception& error) {
+        return fail(Code::invalid, "release " + row.id + " cannot be read: " + error.what());
+    }
+}
+
+std::string render_release(const Release& release) {
+    json components = json::object();
+    for (const auto& [name, part] : release.components) {
+        components[name] = {{"image", part.image}, {"name", part.name}};
+    }
+    return json{{"commit", release.commit},           {"branch", release.branch},
+                {"version", release.version},         {"tag", release.tag},
+                {"app_text", release.app_text},       {"actor", release.actor},
+                {"config_hash", release.config_hash}, {"components", components}}
+        .dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+std::string make_tag(const std::string& version, const std::string& commit) {
+    return version + "-" + commit.substr(0, short_commit);
+}
+
+std::string version_in(const std::string& package_json, const std::string& pyproject) {
+    const json package = json::parse(package_json, nullptr, false);
+    if (package.is_object() && package.contains("version") && package["version"].is_string() &&
+        is_version(package["version"].get<std::string>())) {
+        return package["version"];
+    }
+    // `version = "1.2.3"` in [project] or [tool.poetry]; no other line of these tables looks so.
+    bool in_project = false;
+    for (const std::string_view raw : split(pyproject, '\n')) {
+        const std::string_view line = trim(raw);
+        if (line.starts_with('[')) {
+            in_project = line == "[project]" || line == "[tool.poetry]";
+        }
+        if (!in_project || !line.starts_with("version")) {
+            continue;
+        }
+        const std::size_t open = line.find_first_of("\"'");
+        const std::size_t close =
+            open == std::string_view::npos ? open : line.find(line[open], open + 1);
+        if (close != std::string_view::npos && trim(line.substr(7, open - 7)) == "=") {
+            const std::string_view version = line.substr(open + 1, close - open - 1);
+            return is_version(version) ? std::string(version) : "";
+        }
+    }
+    return "";
+}
+
+Result<Release> build(store::Records& records, docker::Engine& engine, const git::Mirror& mirror,
+                      const BuildRequest& request, const OnLine& on_line, const Context& ctx) {
+    std::vector<const config::Component*> parts;
+    for (const auto& part : request.app.components) {
+        if (is_part(part)) {
+            parts.push_back(&part);
+        }
+    }
+    if (parts.empty()) {
+        return fail(Code::invalid, "no component of " + request.app.name + " can be released",
+                    "give a component `build: .` (with a Dockerfile) or `image:`");
+    }
+    Release out;
+    out.config_hash = crypto::sha256_hex(request.app_text);
+    TRY_ASSIGN(auto built, find_built(records, engine, request, out.config_hash, ctx));
+    if (built) {
+        return std::move(*built);
+    }
+    out.app = request.app.name;
+    out.commit = request.commit;
+    out.branch = request.branch;
+    out.app_text = request.app_text;
+    out.actor = request.actor;
+    out.version = version_in(blob(mirror, request.commit, "package.json", ctx),
+                             blob(mirror, request.commit, "pyproject.toml", ctx));
+    if (out.version.empty()) {
+        out.version = "0.0.0";
+    }
+    out.tag = make_tag(out.version, request.commit);
+    std::vector<Result<Artefact>> made(parts.size(), Artefact());
+    {
+        // The first failure stops the others.
+        CancelSource stop(ctx);
+        const Context limited = stop.context();
+        std::vector<std::jthread> threads;
+        for (std::size_t i = 0; i < parts.size(); ++i) {
+            threads.emplace_back([&, i] {
+                made[i] =
+                    make_artefact(engine, mirror, request, *parts[i], out.tag, on_line, limited);
+                if (!made[i]) {
+                    stop.cancel();
+                }
+            });
+        }
+    }
+    TRY(ctx.ok());
+    // What failed by itself is told before what was cancelled because of it.
+    for (const auto& artefact : made) {
+        if (!artefact && artefact.error().code != Code::cancelled) {
+            return tl::unexpected(artefact.error());
+        }
+    }
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+        if (!made[i]) {
+            return tl::unexpected(made[i].error());
+        }
+        out.components[parts[i]->name] = *made[i];
+    }
+    out.at = now_utc();
+    out.id =
+        make_ulid(out.at.time_since_epoch().count(), crypto::random_u64(), crypto::random_u64());
+    TRY(records.write(sql::Durability::full, [&](store::Writer& writer) {
+        return writer.put_release({out.id, out.app, out.at, "", render_release(out)});
+    }));
+    return out;
+}
+
+Content make_content(const Release& release, const config::App& app,
+                     const config::Environment& environment) {
+    Content out;
+    out.release = release.id;
+    out.tag = release.tag;
+    out.env_files = environment.release.env_files;
+    for (const auto& part : app.components) {
+        const auto artefact = release.components.find(part.name);
+        if (artefact == release.components.end()) {
+            continue;
+        }
+        Component component;
+        component.name = part.name;
+        component.image = artefact->second.image;
+        component.path = part.path;
+        if (part.health) {
+            component.health = part.health->path;
+            component.health_timeout = part.health->timeout;
+        }
+        component.env = environment.env;
+        // A port's variable has the same name as in previews.
+        if (!part.port.empty()) {
+            component.env[part.port] = std::to_string(container_port);
+        }
+        component.instances = part.instances;
+        component.memory_bytes = environment.limits.memory_bytes;
+        component.cpu_percent = environment.limits.cpu_percent;
+        component.pids = environment.limits.pids;
+        out.components.push_back(std::move(component));
+    }
+    return out;
+}
+
+Result<Settings> make_settings(const config::App& app, const config::Environment& environment) {
+    const config::ReleasePlace& place = environment.release;
+    if (place.listen.empty()) {
+        return fail(Code::invalid,
+                    "the environment '" + environment.name + "' takes no releases here",
+                    "give it `release: {listen: [\"4400\"]}` in the server's file");
+    }
+    Settings out;
+    for (const auto& text : place.listen) {
+        const auto listen = config::parse_listen(text);
+        check(listen.has_value(), "the configuration was checked");
+        out.listens.push_back({listen->address, listen->port, place.certificate});
+    }
+    for (const auto& text : place.canary) {
+        const auto step = config::parse_canary_step(text);
+        check(step.has_value(), "the configuration was checked");
+        out.policy.canary.push_back({step->per_mille, step->hold});
+    }
+    out.checks = app.release_checks;
+    out.policy.drain = place.drain;
+    out.policy.warm = place.warm;
+    out.policy.watch = place.watch;
+    out.policy.hold = place.hold;
+    const Breach breach = place.on_breach == "stop"   ? Breach::stop
+                          : place.on_breach == "hold" ? Breach::hold
+                                                      : Breach::rollback;
+    if (place.error_rate > 0) {
+        out.policy.gates.push_back(
+            {Measure::error_rate, place.error_rate / 100.0, breach, place.min_sample});
+    }
+    if (place.slow_rate > 0) {
+        out.policy.gates.push_back(
+            {Measure::slow_rate, place.slow_rate / 100.0, breach, place.min_sample});
+    }
+    return out;
+}
+
+}    // namespace seatrial::release

@@ -1,0 +1,256 @@
+"""Releases from the command line: build, deploy, promote, roll back, with a client that never
+stops asking, against a real Docker engine and a real HAProxy."""
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+
+import harness
+import pytest
+
+TOOL = pathlib.Path(__file__).resolve().parents[2] / "tools" / "private_docker"
+
+APP_JS = """\
+const http = require('http');
+http.createServer((q, r) => {
+  if (q.url === '/healthz' && process.env.NOT_FIT) { r.statusCode = 500; }
+  r.end(require('fs').readFileSync('/text.txt', 'utf8').trim() + ' ' + (process.env.WHERE || ''));
+}).listen(process.env.WEB_PORT);
+process.on('SIGTERM', () => process.exit(0));
+"""
+
+DOCKERFILE = """\
+FROM local/node:1
+COPY text.txt app.js /
+CMD ["node", "/app.js"]
+"""
+
+APP_YAML = """\
+app: wares
+components:
+  web:
+    run: node app.js
+    build: .
+    port: WEB_PORT
+    health: /healthz
+release: {checks: [/]}
+"""
+
+
+class Engine:
+    def __init__(self):
+        self.folder = harness.temporary_folder("docker")
+        self.process = subprocess.Popen(
+            [sys.executable, str(TOOL), str(self.folder / "d")], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, text=True)
+        self.expect("ready")
+        self.tell("image node")
+        self.socket = self.folder / "d" / "s"
+        # The daemon is an ordinary user; on a real host it is in the engine's group.
+        os.chmod(self.socket, 0o666)
+
+    def expect(self, text):
+        line = self.process.stdout.readline().strip()
+        assert line == text, line
+
+    def tell(self, command):
+        self.process.stdin.write(command + "\n")
+        self.process.stdin.flush()
+        self.expect("ok")
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait(60)
+
+
+@pytest.fixture(scope="module")
+def engine():
+    if os.geteuid() != 0:
+        pytest.skip("an engine of our own needs root")
+    engine = Engine()
+    yield engine
+    engine.close()
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+class Wares:
+    """The app's repository, and the environments stg and prd of a site."""
+
+    def __init__(self, site, engine):
+        self.site = site
+        self.ports = {"stg": free_port(), "prd": free_port()}
+        common = site.folder / ".env.common"
+        common.write_text("WHERE=here\n")
+        common.chmod(0o644)
+        release = "watch: 0s, drain: 5s, env_files: [" + str(common) + "]"
+        site.write_config({
+            "stg": f'release: {{ listen: ["127.0.0.1:{self.ports["stg"]}"], {release} }}',
+            "prd": f'approval: false, release: {{ listen: ["127.0.0.1:{self.ports["prd"]}"], '
+                   f'{release} }}',
+        }, f"docker: {{ socket: {engine.socket} }}\n")
+        self.repo = harness.Repo(site.folder / "wares", "wares")
+        self.repo.commit({"seatrial.yaml": APP_YAML, "app.js": APP_JS, "Dockerfile": DOCKERFILE,
+                          "package.json": '{"name": "wares", "version": "1.4.0"}\n'})
+
+    def run(self, *arguments, ok=True):
+        return self.site.seatrial(*arguments, cwd=self.repo.folder, ok=ok)
+
+    def text(self, env, path="/"):
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[env]}{path}", timeout=10) as answer:
+            return answer.read().decode().strip()
+
+    def change(self, text):
+        return self.repo.commit({"text.txt": text + "\n"})
+
+    def deployment(self, env):
+        return self.site.get(f"/api/v1/deployments?app=wares&env={env}")[1][0]
+
+
+class Prober:
+    """Asks all the time; `failed` holds what was not a good answer."""
+
+    def __init__(self, url):
+        self.url, self.asked, self.failed, self.end = url, 0, [], threading.Event()
+        self.thread = threading.Thread(target=self.ask)
+        self.thread.start()
+
+    def ask(self):
+        while not self.end.is_set():
+            try:
+                with urllib.request.urlopen(self.url, timeout=10) as answer:
+                    answer.read()
+            except (OSError, urllib.error.URLError) as error:
+                self.failed.append(str(error))
+            self.asked += 1
+
+    def stop(self):
+        self.end.set()
+        self.thread.join()
+        return self.failed
+
+
+@pytest.fixture
+def wares(site, engine):
+    wares = Wares(site, engine)
+    yield wares
+    clear_engine(engine)
+
+
+def clear_engine(engine):
+    """What a test left in the engine, as a stopped daemon leaves its containers running."""
+    call = ["curl", "-s", "--unix-socket", str(engine.socket)]
+    listed = subprocess.run([*call, "http://d/containers/json?all=1"], capture_output=True,
+                            text=True, check=True)
+    import json
+    for container in json.loads(listed.stdout):
+        subprocess.run([*call, "-X", "DELETE",
+                        f"http://d/containers/{container['Id']}?force=1"], check=True)
+    subprocess.run([*call, "-X", "POST", "http://d/networks/prune"], check=True,
+                   capture_output=True)
+
+
+def test_from_commit_to_production_and_back_without_a_failed_request(wares):
+    first = wares.run("deploy", "stg", "--wait")
+    assert "users are on 1.4.0-" in first.out
+    assert wares.text("stg") == "one here"
+    wares.run("promote", "--wait")
+    assert wares.text("prd") == "one here"
+    prober = Prober(f"http://127.0.0.1:{wares.ports['prd']}/")
+    wares.change("two")
+    wares.run("deploy", "stg", "--wait")
+    assert wares.text("stg") == "two here"
+    assert wares.text("prd") == "one here"
+    wares.run("promote", "--wait")
+    assert wares.text("prd") == "two here"
+    # The same images, not built again.
+    def images(env):
+        shown = wares.deployment(env)
+        return next(slot["release"] for slot in shown["slots"] if slot["phase"] == "serving")
+    assert images("stg") == images("prd")
+    wares.run("rollback", "prd", "--wait")
+    assert wares.text("prd") == "one here"
+    assert prober.stop() == []
+    assert prober.asked > 50
+    held = wares.deployment("prd")
+    assert held["held"] and held["previous"].startswith("1.4.0-")
+    listed = wares.run("releases", "--json").json
+    assert len(listed) == 2
+    assert "prd" in wares.run("releases").out
+    assert "rollback" in wares.run("history", "prd").out
+    assert wares.run("incidents", "--json").json == []
+
+
+def test_the_same_commit_is_the_same_release(wares):
+    one = wares.run("build", "--json").json
+    two = wares.run("build", "--json").json
+    assert one["id"] == two["id"]
+    assert one["tag"] == "1.4.0-" + one["commit"][:7]
+
+
+def test_a_build_that_fails_tells_its_end_and_changes_nothing(wares):
+    wares.run("deploy", "stg")
+    wares.repo.commit({"Dockerfile": "FROM local/node:1\nRUN [\"node\", \"-e\", "
+                                     "\"console.log('no such thing'); process.exit(3)\"]\n"})
+    failed = wares.run("deploy", "stg", ok=False)
+    assert failed.code == 1
+    assert "the build of 'web' failed" in failed.err and "no such thing" in failed.err
+    assert wares.text("stg") == "one here"
+
+
+def test_an_unfit_release_leaves_the_old_one_serving(wares):
+    wares.run("deploy", "stg")
+    wares.repo.commit({"Dockerfile": DOCKERFILE + "ENV NOT_FIT=1\n",
+                       "seatrial.yaml": APP_YAML.replace("health: /healthz",
+                                                         "health: {path: /healthz, timeout: 3s}")})
+    failed = wares.run("deploy", "stg", ok=False)
+    assert failed.code == 1
+    assert "answered 500" in failed.err
+    assert wares.text("stg") == "one here"
+
+
+def test_kill_9_of_the_daemon_and_of_the_edge(wares):
+    daemon = wares.site.serve()
+    daemon.wait_ready()
+    wares.run("deploy", "prd", "--wait")
+    prober = Prober(f"http://127.0.0.1:{wares.ports['prd']}/")
+    wares.change("two")
+    release = wares.run("build", "--json").json
+    wares.run("deploy", "prd", "--release", release["id"], "--no-wait")
+    daemon.kill()
+    wares.site.serve().wait_ready()
+    harness.wait_for(lambda: wares.text("prd") == "two here", "the switch after a restart", 60)
+    assert prober.stop() == []
+    edge = wares.site.data / "edge" / "admin.sock"
+    with socket.socket(socket.AF_UNIX) as admin:
+        admin.connect(str(edge))
+        admin.sendall(b"show info\n")
+        said = b""
+        while part := admin.recv(65536):
+            said += part
+    worker = next(int(line.split(b":")[1]) for line in said.splitlines() if line.startswith(b"Pid:"))
+    os.kill(worker, 9)
+
+    def back():
+        try:
+            return wares.text("prd") == "two here"
+        except OSError:
+            return False
+    harness.wait_for(back, "the edge's return", 20)
+
+
+def test_what_cannot_be_done_is_said(wares):
+    assert wares.run("deploy", "int", ok=False).code == 2
+    nothing = wares.run("rollback", "prd", ok=False)
+    assert nothing.code == 4 and "nothing of wares is deployed in prd" in nothing.err
+    unknown = wares.run("deploy", "stg", "--release", "9.9.9-0000000", ok=False)
+    assert unknown.code == 4 and "seatrial releases" in unknown.err
+    assert wares.run("promote", ok=False).code == 4
