@@ -99,8 +99,13 @@ Status check_room(const Proposal& proposal, const config::Environment& environme
     if (proposal.update || static_cast<int>(occupants.size()) < environment.max) {
         return {};
     }
+    constexpr std::size_t most_named = 10;
     std::vector<std::string> holders;
     for (const auto& occupant : occupants) {
+        if (holders.size() == most_named) {
+            holders.push_back("and " + std::to_string(occupants.size() - most_named) + " more");
+            break;
+        }
         std::string holder = occupant.app + "/" + printable(occupant.key) + " (" + occupant.state;
         if (occupant.expires_at) {
             holder += " until " + render_time(*occupant.expires_at);

@@ -34,6 +34,14 @@ TEST_F(AdmitTest, RefusesANewOneWhenFullAndNamesTheHolders) {
     EXPECT_THAT(refused.error().message, HasSubstr("A-2"));
 }
 
+TEST_F(AdmitTest, NamesSomeOfACrowdOnly) {
+    full.assign(1000, {"shop", "A-1", "running", std::nullopt});
+    const auto refused = check_room(proposal, environment, full);
+    ASSERT_FALSE(refused);
+    EXPECT_LT(refused.error().message.size(), 500U);
+    EXPECT_THAT(refused.error().message, HasSubstr("and 990 more"));
+}
+
 TEST_F(AdmitTest, NeverRefusesAnUpdateForLackOfRoomOrDisk) {
     proposal.update = true;
     proposal.free_bytes = 0;

@@ -289,7 +289,8 @@ private:
 
     void react(const std::vector<store::Event>& news) {
         for (const auto& event : news) {
-            if (event.kind == "wanted" || event.kind == "unwanted" || event.kind == "ttl") {
+            // What is not wanted any more only makes the next look come too early.
+            if (event.kind == "wanted" || event.kind == "ttl") {
                 upkeep_->rearm_expiry();
             }
             if (event.kind == "outcome") {

@@ -132,9 +132,14 @@ Status begin_life(Admission& in, const admit::Proposal& proposal) {
     TRY_ASSIGN(const auto lives, in.writer.wanted_in("preview", in.environment.name));
     std::vector<admit::Occupant> occupants;
     for (const auto& other : lives) {
-        TRY_ASSIGN(const auto owned, in.writer.count_owned(other.id));
-        if (other.state == "failed" && owned == 0) {
-            continue;    // its story is kept, its place is free
+        if (!other.pinned && other.expires_at && *other.expires_at <= now_utc()) {
+            continue;    // it ends as fast as this machine can
+        }
+        if (other.state == "failed") {
+            TRY_ASSIGN(const auto owned, in.writer.count_owned(other.id));
+            if (owned == 0) {
+                continue;    // its story is kept, its place is free
+            }
         }
         occupants.push_back({other.app, other.key, other.state, other.expires_at});
     }

@@ -19,14 +19,20 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds settle{300};    // git changes several files for one operation
 constexpr milliseconds poll_interval{15 * 60'000};
+constexpr milliseconds again{60'000};
 constexpr milliseconds patience{2 * 60'000};
 
-// What a person has just brought up has not moved since: most looks need no fetch.
-Result<std::string> tip_of(const git::Mirror& mirror, const Spec& spec, const std::string& branch,
-                           const Context& ctx) {
-    const std::string known =
-        spec.repository.empty() ? "" : mirror.known_tip(spec.repository, branch, ctx);
-    return known.empty() ? mirror.fetch(source_of(spec), branch, ctx) : known;
+// A fast-forward leaves no trace but that the base now holds commits which it did not hold when
+// the preview came up: the fork tells. That is asked of the commit that runs, too: a branch
+// without own work that catches up with its base looks just the same.
+Result<bool> merged_into(const git::Mirror& mirror, const Spec& spec, const std::string& tip,
+                         const std::string& base, const Context& ctx) {
+    TRY_ASSIGN(const bool traces, mirror.is_merged(tip, base, "", ctx));
+    if (traces || spec.fork.empty()) {
+        return traces;
+    }
+    TRY_ASSIGN(const bool running, mirror.is_merged(spec.commit, base, spec.fork, ctx));
+    return running ? mirror.is_merged(tip, base, spec.fork, ctx) : false;
 }
 
 }    // namespace
@@ -156,23 +162,40 @@ void BranchWatch::check_source(const std::string& source) {
         return;
     }
     const Context ctx = stopping_.context().with_timeout(patience);
+    Answers answers;
     for (const auto& life : *lives) {
         const auto spec = parse_spec(life.spec);
         if (life.wanted && spec && !spec->branch.empty() && source_of(*spec) == source) {
-            check_life(life, *spec, ctx);
+            check_life(life, *spec, answers, ctx);
         }
     }
 }
 
-void BranchWatch::check_life(const store::Life& life, const Spec& spec, const Context& ctx) {
+// What a person has just brought up has not moved since: most looks need no fetch.
+const Result<std::string>& BranchWatch::tip_of(const Spec& spec, const std::string& branch,
+                                               Answers& answers, const Context& ctx) const {
+    const auto found = answers.tips.find(branch);
+    if (found != answers.tips.end()) {
+        return found->second;
+    }
     const git::Mirror mirror = mirror_of(parts_, spec);
+    const std::string known =
+        spec.repository.empty() ? "" : mirror.known_tip(spec.repository, branch, ctx);
+    return answers.tips
+        .emplace(branch, known.empty() ? mirror.fetch(source_of(spec), branch, ctx)
+                                       : Result<std::string>(known))
+        .first->second;
+}
+
+void BranchWatch::check_life(const store::Life& life, const Spec& spec, Answers& answers,
+                             const Context& ctx) {
     const auto end = [&](const char* reason) {
         log::info("a branch has ended", {{"life", life.id}, {"reason", reason}});
         if (const auto stopped = manager_.stop(life, "branches", reason); !stopped) {
             log::warn("a preview could not be ended", stopped.error(), {{"life", life.id}});
         }
     };
-    const auto tip = tip_of(mirror, spec, spec.branch, ctx);
+    const auto& tip = tip_of(spec, spec.branch, answers, ctx);
     if (!tip) {
         // not_found is an answer: the repository was read and has no such branch.
         if (tip.error().code == Code::not_found && tip.error().mark == "branch") {
@@ -181,8 +204,18 @@ void BranchWatch::check_life(const store::Life& life, const Spec& spec, const Co
         if (!ctx.cancelled()) {
             log::info("a branch could not be asked for",
                       {{"life", life.id}, {"error", render_error(tip.error())}});
-            const std::lock_guard lock(mutex_);
-            problems_[life.id] = render_error(tip.error());
+            {
+                const std::lock_guard lock(mutex_);
+                problems_[life.id] = render_error(tip.error());
+            }
+            // A folder that was away has no watch: nobody tells when it is back.
+            parts_.timers.set("branches again", again, [this, source = source_of(spec)] {
+                parts_.subjects.submit({[this, source] {
+                                            refresh();
+                                            check_source(source);
+                                        },
+                                        "", "b:" + source});
+            });
         }
         return;
     }
@@ -190,28 +223,26 @@ void BranchWatch::check_life(const store::Life& life, const Spec& spec, const Co
         const std::lock_guard lock(mutex_);
         problems_.erase(life.id);
     }
-    const auto merged = is_merged(spec, *tip, ctx);
+    const auto merged = is_merged(spec, *tip, answers, ctx);
     if (merged && *merged) {
         end("merged");
     }
 }
 
-// A fast-forward leaves no trace but that the base now holds commits which it did not hold when
-// the preview came up: the fork tells. That is asked of the commit that runs, too: a branch
-// without own work that catches up with its base looks just the same.
-Result<bool> BranchWatch::is_merged(const Spec& spec, const std::string& tip,
+Result<bool> BranchWatch::is_merged(const Spec& spec, const std::string& tip, Answers& answers,
                                     const Context& ctx) const {
     if (spec.base_branch.empty() || spec.base_branch == spec.branch) {
         return false;
     }
-    const git::Mirror mirror = mirror_of(parts_, spec);
-    TRY_ASSIGN(const auto base, tip_of(mirror, spec, spec.base_branch, ctx));
-    TRY_ASSIGN(const bool traces, mirror.is_merged(tip, base, "", ctx));
-    if (traces || spec.fork.empty()) {
-        return traces;
+    TRY_ASSIGN(const std::string base, tip_of(spec, spec.base_branch, answers, ctx));
+    const std::string question = tip + base + spec.fork + " " + spec.commit;
+    const auto found = answers.merged.find(question);
+    if (found != answers.merged.end()) {
+        return found->second;
     }
-    TRY_ASSIGN(const bool running, mirror.is_merged(spec.commit, base, spec.fork, ctx));
-    return running ? mirror.is_merged(tip, base, spec.fork, ctx) : false;
+    return answers.merged
+        .emplace(question, merged_into(mirror_of(parts_, spec), spec, tip, base, ctx))
+        .first->second;
 }
 
 std::string BranchWatch::problem(const std::string& life) const {

@@ -32,8 +32,17 @@ private:
     void watch(const Spec& spec);
     void check_soon(const std::string& source);
     void check_source(const std::string& source);
-    void check_life(const store::Life& life, const Spec& spec, const Context& ctx);
-    Result<bool> is_merged(const Spec& spec, const std::string& tip, const Context& ctx) const;
+    // What was found out in one look at a source: many previews may ask the same.
+    struct Answers {
+        std::map<std::string, Result<std::string>> tips;    // by branch
+        std::map<std::string, Result<bool>> merged;         // by tip, base, fork and commit
+    };
+    const Result<std::string>& tip_of(const Spec& spec, const std::string& branch, Answers& answers,
+                                      const Context& ctx) const;
+    void check_life(const store::Life& life, const Spec& spec, Answers& answers,
+                    const Context& ctx);
+    Result<bool> is_merged(const Spec& spec, const std::string& tip, Answers& answers,
+                           const Context& ctx) const;
 
     Parts parts_;
     Manager& manager_;

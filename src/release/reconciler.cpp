@@ -18,7 +18,7 @@ using nlohmann::json;
 using std::chrono::milliseconds;
 
 constexpr const char* actor = "reconciler";
-constexpr const char* container_type = "container";
+constexpr const char* container_type = "docker-container";
 constexpr const char* container_place = "docker";
 constexpr milliseconds drain_pause{250};    // no event tells that the last request has ended
 constexpr milliseconds gate_pause{2000};

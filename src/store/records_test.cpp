@@ -108,6 +108,7 @@ TEST_F(RecordsTest, AnOlderSchemaIsBroughtForwardWithItsRows) {
         ASSERT_TRUE(db);
         ASSERT_TRUE(
             db->script("DROP TABLE release; DROP TABLE incident; DROP INDEX life_subject; "
+                       "DROP INDEX life_key; DROP INDEX life_unwarned; DROP INDEX life_ending; "
                        "CREATE UNIQUE INDEX life_subject ON life (app, key, env) WHERE "
                        "wanted = 1; PRAGMA user_version = 1"));
     }

@@ -79,6 +79,11 @@ CREATE INDEX event_life ON event (life, seq);
 DROP INDEX life_subject;
 CREATE UNIQUE INDEX life_subject ON life (kind, app, key, env) WHERE wanted = 1;
 
+-- Questions that many ask while a crowd of previews ends.
+CREATE INDEX life_key ON life (key);
+CREATE INDEX life_unwarned ON life (expires_at) WHERE wanted = 1 AND pinned = 0 AND warned = 0;
+CREATE INDEX life_ending ON life (id) WHERE wanted = 0 AND state <> 'removed';
+
 CREATE TABLE release (
     id TEXT PRIMARY KEY,
     app TEXT NOT NULL,
