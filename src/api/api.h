@@ -33,12 +33,12 @@ struct Services {
     preview::Parts parts;
     EventHub& events;
     LogFollower& logs;
-    ServerInfo info;
+    ServerInfo info{};
     std::function<Status(bool dry_run, bool confirmed, nlohmann::json& report, const Context& ctx)>
-        sweep;
-    std::function<nlohmann::json()> health;    // readiness: integrity check, adoption, collector
+        sweep{};
+    std::function<nlohmann::json()> health{};    // readiness: integrity check, adoption, collector
     // Why a life's branch cannot be asked for (preview/branches.h); "" when it can.
-    std::function<std::string(const std::string& life)> branch_problem;
+    std::function<std::string(const std::string& life)> branch_problem{};
 };
 
 struct Endpoint {

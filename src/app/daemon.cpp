@@ -202,16 +202,8 @@ public:
 
 private:
     Status start_servers() {
-        auto services = std::make_shared<api::Services>(api::Services{*manager_,
-                                                                      releases_->manager(),
-                                                                      releases_->engine(),
-                                                                      *parts_,
-                                                                      *events_,
-                                                                      logs_,
-                                                                      {},
-                                                                      {},
-                                                                      {},
-                                                                      {}});
+        auto services = std::make_shared<api::Services>(api::Services{
+            *manager_, releases_->manager(), releases_->engine(), *parts_, *events_, logs_});
         services->info = {version,
                           instance_.id,
                           options_.data,

@@ -157,8 +157,7 @@ constexpr Key table[] = {
     {.path = "environments.*.release.listen",
      .where = Where::server,
      .type = Type::texts,
-     .text = "Ports, or address:port, on which users reach the release. Absent: none can be "
-             "deployed.",
+     .text = "Ports, or address:port, for users. Absent: nothing can be deployed.",
      .example = "[\"4500\", \"80\"]"},
     {.path = "environments.*.release.certificate",
      .where = Where::server,

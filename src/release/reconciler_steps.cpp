@@ -1,0 +1,316 @@
+// What the reconciler does for each action; each may be done again after dying half-way.
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/failpoint.h"
+#include "base/names.h"
+#include "crypto/crypto.h"
+#include "docker/containers.h"
+#include "net/client.h"
+#include "release/containers.h"
+#include "release/news.h"
+#include "release/reconciler.h"
+
+namespace seatrial::release {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* container_type = "docker-container";
+constexpr const char* container_place = "docker";
+
+void put(Standing& standing, const std::string& slot, Phase phase) {
+    standing.state.slots[slot].phase = phase;
+    standing.state.slots[slot].since = now_utc();
+}
+
+std::string tag_of(const Standing& standing, const std::string& slot) {
+    const auto content = standing.contents.find(slot);
+    return content == standing.contents.end() ? "" : content->second.tag;
+}
+
+}    // namespace
+
+Status Reconciler::start(Look& now, const std::string& slot, const Context& ctx) {
+    Standing& standing = now.standing;
+    const std::string site = site_name(now.spec.app, now.spec.env);
+    const auto place = standing.state.slots.find(slot);
+    if (place == standing.state.slots.end() || place->second.release != now.spec.wanted.release) {
+        // Written down before anything is made: whatever happens, the records know the names.
+        standing.contents[slot] = now.spec.wanted;
+        standing.instances[slot] =
+            choose_instances(now.spec.wanted, parts_.instance, site,
+                             now.life.id + "/" + std::to_string(now.life.generation) + "/" + slot +
+                                 "/" + std::to_string(crypto::random_u64()));
+        standing.probes[slot] = crypto::sha256_hex(std::to_string(crypto::random_u64()) +
+                                                   std::to_string(crypto::random_u64()));
+        standing.state.slots[slot] = {now.spec.wanted.release, Phase::starting, now_utc(), false};
+        standing.began_at = now_utc();
+        now.life.spec = render_spec(now.spec);
+        now.life.status = render_standing(standing);
+        TRY(parts_.records.write(sql::Durability::full, [&](store::Writer& writer) -> Status {
+            TRY(writer.settle(now.life, now.life.generation));
+            std::int64_t order = 0;
+            for (const auto& [component, list] : standing.instances[slot]) {
+                for (const auto& one : list) {
+                    TRY(writer.add_owned(
+                        {now.life.id, order++, container_type, container_place, one.container}));
+                }
+            }
+            return writer.add_event(
+                make_event(now.life, "starting", {{"slot", slot}, {"tag", now.spec.wanted.tag}}));
+        }));
+    }
+    TRY(failpoint("release.journalled"));
+    const Content& content = standing.contents.at(slot);
+    Status up = start_instances(parts_.engine, content, {{"seatrial.life", now.life.id}},
+                                &standing.instances[slot], ctx);
+    if (up) {
+        up = await_health(parts_.engine, content, standing.instances[slot], ctx);
+    }
+    if (!up) {
+        const Code code = up.error().code;
+        const bool worlds = code == Code::unavailable || code == Code::cancelled;
+        return worlds ? up : give_up(now, slot, up.error());
+    }
+    put(standing, slot, Phase::ready);
+    return save(
+        now, {make_event(now.life, "healthy",
+                         {{"slot", slot},
+                          {"ms", (now_utc() - standing.began_at.value_or(now_utc())).count()}})});
+}
+
+Status Reconciler::give_up(Look& now, const std::string& slot, const Error& error) {
+    put(now.standing, slot, Phase::failed);
+    const std::string why = render_error(error);
+    const std::string bad = now.spec.wanted.release;
+    want_previous(now, why);
+    return parts_.records.write(sql::Durability::full, [&](store::Writer& writer) -> Status {
+        now.life.spec = render_spec(now.spec);
+        now.life.status = render_standing(now.standing);
+        now.life.done_generation = now.life.generation;
+        TRY(writer.settle(now.life, now.life.generation));
+        return writer.add_event(
+            make_event(now.life, "failed",
+                       {{"slot", slot}, {"release", bad}, {"message", why}, {"hint", error.hint}}));
+    });
+}
+
+// Forward only: what is wanted becomes the release that users are on.
+void Reconciler::want_previous(Look& now, const std::string& why) {
+    Standing& standing = now.standing;
+    standing.failure = why;
+    standing.state.step = -1;
+    standing.state.switched_at.reset();
+    const bool switched =
+        !standing.state.stable.empty() &&
+        standing.state.slots[standing.state.stable].release == now.spec.wanted.release;
+    const auto stable = standing.contents.find(standing.state.stable);
+    if (!switched && stable != standing.contents.end()) {
+        now.spec.wanted = stable->second;
+    } else if (switched && !now.spec.previous.release.empty()) {
+        now.spec.wanted = now.spec.previous;
+    } else {
+        standing.state.stopped = true;    // there is nothing to go back to
+        return;
+    }
+    standing.state.wanted = now.spec.wanted.release;
+}
+
+Status Reconciler::check(Look& now, const std::string& slot, const Context& ctx) {
+    TRY(parts_.edge.refresh(ctx));
+    net::Client client;
+    const auto& settings = now.spec.settings;
+    const auto plain =
+        std::find_if(settings.listens.begin(), settings.listens.end(),
+                     [](const edge::Listen& listen) { return listen.certificate.empty(); });
+    for (const auto& path : settings.checks) {
+        if (plain == settings.listens.end()) {
+            break;    // the containers' own health has been seen
+        }
+        net::ClientRequest request;
+        request.url = "http://" + (plain->address.empty() ? "127.0.0.1" : plain->address) + ":" +
+                      std::to_string(plain->port) + path;
+        request.headers = {{"x-seatrial-probe", now.standing.probes.at(slot)}};
+        const auto answer = client.request(request, ctx.with_timeout(std::chrono::seconds(10)));
+        TRY(ctx.ok());
+        if (!answer || answer->status < 200 || answer->status >= 400) {
+            const std::string what = "smoke check GET " + path +
+                                     (answer ? " answered " + std::to_string(answer->status)
+                                             : " got no answer: " + answer.error().message);
+            return give_up(now, slot, Error{Code::failed, what, "", "", nullptr});
+        }
+    }
+    put(now.standing, slot, Phase::checked);
+    return save(now, {make_event(now.life, "checked",
+                                 {{"slot", slot}, {"checks", settings.checks.size()}})});
+}
+
+Status Reconciler::share(Look& now, const Action& action, const Context& ctx) {
+    if (now.standing.state.step < 0) {
+        TRY_ASSIGN(const auto counts, parts_.edge.haproxy().counts(
+                                          site_name(now.spec.app, now.spec.env), action.slot, ctx));
+        now.standing.failed_before = counts.failed_by_edge;
+    }
+    put(now.standing, action.slot, Phase::serving);
+    now.standing.state.step = action.step;
+    now.standing.state.step_since = now_utc();
+    TRY(save(now, {make_event(now.life, "share",
+                              {{"slot", action.slot}, {"per_mille", action.per_mille}})}));
+    TRY(failpoint("release.shared"));
+    TRY(parts_.edge.refresh(ctx));
+    return {};
+}
+
+Status Reconciler::promote(Look& now, const std::string& slot, const Context& ctx) {
+    Standing& standing = now.standing;
+    if (standing.state.step < 0) {
+        TRY_ASSIGN(const auto counts,
+                   parts_.edge.haproxy().counts(site_name(now.spec.app, now.spec.env), slot, ctx));
+        standing.failed_before = counts.failed_by_edge;
+    }
+    const std::string old = standing.state.stable;
+    if (!old.empty() && old != slot) {
+        put(standing, old, Phase::draining);
+        if (!standing.state.slots[old].rejected) {
+            now.spec.previous = standing.contents[old];
+        }
+    }
+    put(standing, slot, Phase::serving);
+    standing.state.stable = slot;
+    standing.state.step = -1;
+    standing.state.switched_at = now_utc();
+    now.life.state = "serving";
+    // Records first, the edge follows them: whoever dies in between, the next refresh switches.
+    TRY(save(now));
+    TRY(failpoint("release.promoted"));
+    const auto before = std::chrono::steady_clock::now();
+    TRY(parts_.edge.refresh(ctx));
+    const auto took = std::chrono::duration_cast<std::chrono::microseconds>(
+        std::chrono::steady_clock::now() - before);
+    return parts_.records.write(sql::Durability::full, [&](store::Writer& writer) {
+        return writer.add_event(make_event(now.life, "switched",
+                                           {{"from", old},
+                                            {"to", slot},
+                                            {"tag", tag_of(standing, slot)},
+                                            {"switch_us", took.count()}}));
+    });
+}
+
+Status Reconciler::retire(Look& now, const std::string& slot, const Context& ctx) {
+    // The edge lets go first, then the containers end.
+    auto instances = now.standing.instances[slot];
+    for (auto& [component, list] : now.standing.instances[slot]) {
+        for (auto& one : list) {
+            one.server = {};
+        }
+    }
+    now.standing.probes.erase(slot);
+    TRY(save(now));
+    TRY(parts_.edge.refresh(ctx));
+    TRY(failpoint("release.let_go"));
+    TRY(remove_instances(parts_.engine, instances, ctx));
+    now.standing.instances.erase(slot);
+    now.standing.contents.erase(slot);
+    now.standing.state.slots.erase(slot);
+    now.life.spec = render_spec(now.spec);
+    now.life.status = render_standing(now.standing);
+    return parts_.records.write(sql::Durability::full, [&](store::Writer& writer) -> Status {
+        TRY(writer.settle(now.life, now.life.generation));
+        for (const auto& [component, list] : instances) {
+            for (const auto& one : list) {
+                TRY(writer.remove_owned(container_type, container_place, one.container));
+            }
+        }
+        return writer.add_event(make_event(now.life, "retired", {{"slot", slot}}));
+    });
+}
+
+Status Reconciler::revert(Look& now, const Action& action) {
+    State& state = now.standing.state;
+    const std::string bad_tag = tag_of(now.standing, action.slot);
+    const std::string bad = now.spec.wanted.release;
+    state.slots[action.slot].rejected = true;
+    const bool switched = action.slot == state.stable;
+    want_previous(now, action.why);
+    if (!switched) {
+        put(now.standing, action.slot, Phase::draining);
+    }
+    now.life.spec = render_spec(now.spec);
+    now.life.status = render_standing(now.standing);
+    const store::Incident incident{
+        make_ulid(now_utc().time_since_epoch().count(), crypto::random_u64(), crypto::random_u64()),
+        now.spec.app, now.spec.env, now_utc(),
+        json{{"release", bad},
+             {"tag", bad_tag},
+             {"back_to", now.spec.wanted.tag},
+             {"cause", action.why},
+             {"switched", switched}}
+            .dump()};
+    return parts_.records.write(sql::Durability::full, [&](store::Writer& writer) -> Status {
+        TRY(writer.settle(now.life, now.life.generation));
+        TRY_ASSIGN(auto release, writer.release(bad));
+        if (release) {
+            release->rejected = action.why;
+            TRY(writer.put_release(*release));
+        }
+        TRY(writer.add_incident(incident));
+        return writer.add_event(
+            make_event(now.life, "reverted", {{"why", action.why}, {"incident", incident.id}}));
+    });
+}
+
+Status Reconciler::finish(Look& now, const Context& ctx) {
+    TRY_ASSIGN(const Sample measured, sample(now, now.standing.state.stable, ctx));
+    now.standing.state.switched_at.reset();
+    now.life.done_generation = now.life.generation;
+    std::vector<std::string> gates;
+    for (const auto& finding : judge(now.spec.settings.policy.gates, measured)) {
+        gates.push_back(render_finding(finding));
+    }
+    return save(
+        now,
+        {make_event(now.life, "receipt",
+                    {{"tag", now.spec.wanted.tag},
+                     {"gates", gates},
+                     {"requests", measured.requests},
+                     {"failed", measured.failed},
+                     {"ms", (now_utc() - now.standing.began_at.value_or(now_utc())).count()}})});
+}
+
+// Containers of slots that users are on, or may come back to, run; one that ended is started
+// again, and the edge learns its new address.
+Status Reconciler::revive(Look& now, const Context& ctx) {
+    TRY_ASSIGN(const auto present,
+               docker::list_containers(parts_.engine, {{"seatrial.life", now.life.id}}, ctx));
+    bool changed = false;
+    for (auto& [slot, parts] : now.standing.instances) {
+        const Phase phase = now.standing.state.slots[slot].phase;
+        if (phase == Phase::starting || phase == Phase::failed || phase == Phase::empty) {
+            continue;
+        }
+        bool all = true;
+        for (const auto& [component, list] : parts) {
+            for (const auto& one : list) {
+                all = all && (one.server.port == 0 ||
+                              std::any_of(present.begin(), present.end(), [&](const auto& seen) {
+                                  return seen.name == one.container && seen.state == "running";
+                              }));
+            }
+        }
+        if (all) {
+            continue;
+        }
+        const Content& content = now.standing.contents.at(slot);
+        TRY(start_instances(parts_.engine, content, {{"seatrial.life", now.life.id}}, &parts, ctx));
+        TRY(await_health(parts_.engine, content, parts, ctx));
+        changed = true;
+    }
+    if (changed) {
+        TRY(save(now, {make_event(now.life, "revived", json::object())}));
+        TRY(parts_.edge.refresh(ctx));
+    }
+    return {};
+}
+
+}    // namespace seatrial::release
