@@ -114,7 +114,7 @@ Status limit_v1(const CgroupLayout& layout, const std::string& name, const Limit
 }
 
 // A group is busy for a moment after its last process went: the kernel takes it out later than
-// the parent hears of it.
+// the parent hears of it; and a shim that has told its end may not have ended yet.
 Status remove_group(const std::string& path) {
     for (const auto& below : subfolders(path)) {
         TRY(remove_group(path + "/" + below));
@@ -123,7 +123,8 @@ Status remove_group(const std::string& path) {
         if (errno != EBUSY) {
             return fail_errno("cannot remove " + path, errno);
         }
-        if (tries >= 100 || !cgroup_pids(path).empty()) {
+        constexpr int patience = 1000;    // milliseconds
+        if (tries >= patience) {
             return fail(Code::conflict, path + " still holds processes", "kill the run first");
         }
         ::usleep(1000);

@@ -47,7 +47,7 @@ Result<docker::Environment> environment_of(const Content& content, const Compone
 
 // One network for all releases of this instance: the edge reaches every container by its address.
 Result<std::string> ensure_network(docker::Engine& engine, const Context& ctx) {
-    const std::string name = name_mark(engine.instance()) + "releases";
+    std::string name = name_mark(engine.instance()) + "releases";
     TRY_ASSIGN(auto found, docker::find_networks(engine, name, ctx));
     if (found.empty()) {
         const auto made = docker::create_network(engine, name, {}, false, ctx);
@@ -214,7 +214,7 @@ Status remove_instances(docker::Engine& engine,
     for (const auto& [component, list] : instances) {
         for (const auto& instance : list) {
             works.emplace_back([&engine, &instance, &ctx]() -> Status {
-                const Status stopped =
+                Status stopped =
                     docker::stop_container(engine, instance.container, stop_grace, ctx);
                 if (!stopped && stopped.error().code != Code::not_found) {
                     return stopped;

@@ -36,7 +36,7 @@ lint_format() {
 lint_scripts() {
     local status=0 file
     while IFS= read -r -d '' file; do
-        case $(head -c 64 -- "$file" | head -n 1) in
+        case $(head -c 64 -- "$file" | tr -d '\0' | head -n 1) in
             '#!'*bash* | '#!'*/sh*) bash -n "$file" || status=1 ;;
             '#!'*python*) compiles "$file" || status=1 ;;
             *)
