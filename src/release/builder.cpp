@@ -108,6 +108,43 @@ Result<Artefact> make_artefact(docker::Engine& engine, const git::Mirror& mirror
     return made;
 }
 
+// Side by side.
+Result<std::map<std::string, Artefact>> make_artefacts(
+    docker::Engine& engine, const git::Mirror& mirror, const BuildRequest& request,
+    const std::vector<const config::Component*>& parts, const std::string& tag,
+    const OnLine& on_line, const Context& ctx) {
+    std::vector<Result<Artefact>> made(parts.size(), Artefact());
+    {
+        // The first failure stops the others.
+        CancelSource stop(ctx);
+        const Context limited = stop.context();
+        std::vector<std::jthread> threads;
+        for (std::size_t i = 0; i < parts.size(); ++i) {
+            threads.emplace_back([&, i] {
+                made[i] = make_artefact(engine, mirror, request, *parts[i], tag, on_line, limited);
+                if (!made[i]) {
+                    stop.cancel();
+                }
+            });
+        }
+    }
+    TRY(ctx.ok());
+    // What failed by itself is told before what was cancelled because of it.
+    for (const auto& artefact : made) {
+        if (!artefact && artefact.error().code != Code::cancelled) {
+            return tl::unexpected(artefact.error());
+        }
+    }
+    std::map<std::string, Artefact> out;
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+        if (!made[i]) {
+            return tl::unexpected(made[i].error());
+        }
+        out[parts[i]->name] = *made[i];
+    }
+    return out;
+}
+
 bool is_part(const config::Component& part) {
     return part.build.has_value() || !part.image.empty();
 }
@@ -117,7 +154,7 @@ Result<std::optional<Release>> find_built(store::Records& records, docker::Engin
                                           const Context& ctx) {
     TRY_ASSIGN(const auto rows, records.releases(request.app.name, releases_looked_at));
     for (const auto& row : rows) {
-        TRY_ASSIGN(const Release release, release_of(row));
+        TRY_ASSIGN(Release release, release_of(row));
         if (release.commit != request.commit || release.config_hash != hash ||
             !release.rejected.empty()) {
             continue;
@@ -235,35 +272,8 @@ Result<Release> build(store::Records& records, docker::Engine& engine, const git
         out.version = "0.0.0";
     }
     out.tag = make_tag(out.version, request.commit);
-    std::vector<Result<Artefact>> made(parts.size(), Artefact());
-    {
-        // The first failure stops the others.
-        CancelSource stop(ctx);
-        const Context limited = stop.context();
-        std::vector<std::jthread> threads;
-        for (std::size_t i = 0; i < parts.size(); ++i) {
-            threads.emplace_back([&, i] {
-                made[i] =
-                    make_artefact(engine, mirror, request, *parts[i], out.tag, on_line, limited);
-                if (!made[i]) {
-                    stop.cancel();
-                }
-            });
-        }
-    }
-    TRY(ctx.ok());
-    // What failed by itself is told before what was cancelled because of it.
-    for (const auto& artefact : made) {
-        if (!artefact && artefact.error().code != Code::cancelled) {
-            return tl::unexpected(artefact.error());
-        }
-    }
-    for (std::size_t i = 0; i < parts.size(); ++i) {
-        if (!made[i]) {
-            return tl::unexpected(made[i].error());
-        }
-        out.components[parts[i]->name] = *made[i];
-    }
+    TRY_ASSIGN(out.components,
+               make_artefacts(engine, mirror, request, parts, out.tag, on_line, ctx));
     out.at = now_utc();
     out.id =
         make_ulid(out.at.time_since_epoch().count(), crypto::random_u64(), crypto::random_u64());
