@@ -50,7 +50,7 @@ Status Releases::launch_edge(const std::vector<std::string>& argv, const Context
     spec.limits.open_files = edge_files;
     TRY(make_dirs(parts_.data / "logs/edge", 0700));
     spec.log = parts_.data / "logs/edge/haproxy";
-    const Status started = parts_.runner.start(spec, ctx);
+    Status started = parts_.runner.start(spec, ctx);
     // It runs and does not answer (yet): who called waits for it.
     if (!started && started.error().code != Code::conflict) {
         return started;

@@ -26,7 +26,7 @@ Result<std::string> app_name(const std::string& given, const Context& ctx) {
         return given;
     }
     TRY_ASSIGN(const auto checkout, find_checkout("", ctx));
-    const auto app = config::parse_app(checkout.text, std::string(app_file), true).value.name;
+    std::string app = config::parse_app(checkout.text, std::string(app_file), true).value.name;
     if (app.empty()) {
         return fail(Code::invalid, "no app is named here",
                     "go to its repository, or name it with --app");
