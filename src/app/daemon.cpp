@@ -16,6 +16,7 @@
 #include "app/upkeep.h"
 #include "app/worktree_root.h"
 #include "base/failpoint.h"
+#include "git/mirror.h"
 #include "http/listen.h"
 #include "http/server.h"
 #include "log/log.h"
@@ -136,6 +137,8 @@ public:
         events_.emplace(*records_, [this](const std::vector<store::Event>& news) { react(news); });
         TRY(start_servers());
         check_records();
+        TRY(git::drop_stale_locks(options_.data / "mirrors",
+                                  Context().with_timeout(shutdown_patience)));
         TRY(reconciler_->wake_all());
         TRY(releases_->start());
         adopted_ = true;

@@ -304,6 +304,38 @@ Result<std::vector<std::string>> Mirror::list_refs(const Context& ctx) const {
     return names;
 }
 
+Status Mirror::drop_stale_locks(const Context& ctx) const {
+    std::vector<std::filesystem::path> stale;
+    if (const auto packed = folder_ / "packed-refs.lock"; ::access(packed.c_str(), F_OK) == 0) {
+        stale.push_back(packed);
+    }
+    std::error_code error;    // of a mirror that is half made: it has no refs
+    for (const auto& entry :
+         std::filesystem::recursive_directory_iterator(folder_ / "refs", error)) {
+        if (entry.path().extension() == ".lock") {
+            stale.push_back(entry.path());
+        }
+    }
+    if (stale.empty()) {
+        return {};
+    }
+    TRY_ASSIGN(const Fd held, lock(true, ctx));
+    for (const auto& path : stale) {
+        if (::unlink(path.c_str()) != 0 && errno != ENOENT) {
+            return fail_errno("cannot remove " + path.string(), errno);
+        }
+    }
+    return {};
+}
+
+Status drop_stale_locks(const std::filesystem::path& folder, const Context& ctx) {
+    std::error_code error;
+    for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+        TRY(Mirror(entry.path()).drop_stale_locks(ctx));
+    }
+    return error ? fail_errno("cannot read " + folder.string(), error.value()) : Status();
+}
+
 Result<std::string> Mirror::read_blob(const std::string& commit, const std::string& path,
                                       const Context& ctx) const {
     return read_blob_at(call(), commit, path, ctx);

@@ -59,6 +59,9 @@ public:
     Status keep_salvage(const std::string& name, const std::string& commit,
                         const Context& ctx) const;
 
+    // Before anybody works with it: what a killed process left locked is free again.
+    Status drop_stale_locks(const Context& ctx) const;
+
     // Upkeep for the collector: drops old refs/st/in/* and fetch/*, saved work older than
     // `salvage_kept`, joins many packs, and once a week drops what nothing has reached for 30
     // days. Returns the names under refs/st/salvage/ that went.
@@ -98,6 +101,10 @@ private:
     Status repack(const Context& ctx) const;
     std::filesystem::path folder_;
 };
+
+// For all mirrors in `folder`, before anybody works with them: what a killed process left locked
+// is free again.
+Status drop_stale_locks(const std::filesystem::path& folder, const Context& ctx);
 
 // Name → commit of the refs right below `prefix` ("refs/st/keep/"), read from the files without
 // starting git; a broken ref has the commit "".

@@ -58,6 +58,20 @@ TEST_F(MirrorTest, StaleLocksAndBrokenRefsOfAKilledProcessAreRepaired) {
     EXPECT_TRUE(mirror.list_refs(soon()).value().empty());
 }
 
+TEST_F(MirrorTest, StaleLocksAreGoneAfterTheStartOfADaemon) {
+    const std::string commit = repo.commit_file("a", "1");
+    ASSERT_TRUE(send(commit));
+    ASSERT_TRUE(mirror.keep_ref("x", commit, soon()));
+    const auto ref = mirror.folder() / "refs/st/keep/x.lock";
+    const auto packed = mirror.folder() / "packed-refs.lock";
+    test::write(ref, "");
+    test::write(packed, "");
+    ASSERT_TRUE(drop_stale_locks(mirror.folder().parent_path(), soon()));
+    EXPECT_FALSE(std::filesystem::exists(ref));
+    EXPECT_FALSE(std::filesystem::exists(packed));
+    EXPECT_EQ(mirror.kept_commit("x").value(), commit);
+}
+
 TEST_F(MirrorTest, LockOfALiveOwnerIsNotBroken) {
     const std::string commit = repo.commit_file("a", "1");
     ASSERT_TRUE(send(commit));

@@ -8,7 +8,7 @@ KEY = "TINY-1"
 STARTS = (
     ("mirror.receive.before", "mirror.receive.indexed", "git-ref.create.after",
      "reconcile.facts.before", "reconcile.journal.before"),
-    ("reconcile.journal.after", "worktree.checkout.after", "pg-role.create.after",
+    ("reconcile.journal.after", "worktree.checkout.after", "pg-role.create.before",
      "pg-database.create.cloned"),
     ("pg-database.create.after", "migration.run.after", "process.start.before",
      "reconcile.done.before"),
