@@ -10,6 +10,7 @@ namespace seatrial::test {
 
 inline int free_port() {
     const Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    check(fd.get() >= 0, "socket");
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
