@@ -47,6 +47,17 @@ std::string value_of(const std::vector<std::string>& environment, std::string_vi
     return {};
 }
 
+// The lock; then the session's memory of the roles that we belong to (room for one reader, apart
+// for each kind of question) is overwritten with another role's. One that was computed while a role
+// was granted to us may lack that role for good (seen on 15: the server's roles_is_member_of()
+// heeds no invalidation that comes in its middle), and "must be owner" would be the answer about
+// its database.
+std::string lock_statement(int server_version) {
+    const std::string other = ", pg_has_role('pg_monitor', 'pg_read_all_stats', ";
+    return "SELECT pg_advisory_lock($1::bigint)" + other + "'MEMBER')" + other + "'USAGE')" +
+           (server_version >= 160000 ? other + "'SET')" : "");
+}
+
 // 64 bits of a digest: two things share a lock by chance only, and then merely wait.
 std::string lock_key(std::string_view kind, const std::string& name) {
     const std::string digest = crypto::sha256_hex(std::string(kind) + "\n" + name);
@@ -102,7 +113,7 @@ Result<PostgresLease> PostgresServers::open_locked(const std::string& place, std
                                                    const Context& ctx) const {
     TRY_ASSIGN(auto db, open(place, ctx));
     db.set_locked();
-    TRY(db.query("SELECT pg_advisory_lock($1::bigint)", {lock_key(kind, name)}, ctx));
+    TRY(db.query(lock_statement(db.server_version()), {lock_key(kind, name)}, ctx));
     return db;
 }
 

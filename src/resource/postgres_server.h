@@ -40,6 +40,7 @@ public:
     Result<PostgresLease> open_apart(const std::string& place, const Context& ctx) const;
     // open() and the advisory lock of `kind` and `name` until the lease ends: who holds it
     // is alone with that thing, also after a client that was killed while its server side went on.
+    // It knows every role that was granted to us before.
     Result<PostgresLease> open_locked(const std::string& place, std::string_view kind,
                                       const std::string& name, const Context& ctx) const;
 
