@@ -47,7 +47,7 @@ Result<config::App> parse_app_of(const std::string& text, const std::string& nam
     return std::move(parsed.value);
 }
 
-// By id or tag; of the deployment that serves in `from` when that is named.
+// By id or tag.
 Result<release::Release> find_release(Services& services, const std::string& app,
                                       const std::string& wanted) {
     TRY_ASSIGN(const auto rows, services.parts.records.releases(app, most_rows));
