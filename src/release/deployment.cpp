@@ -202,6 +202,11 @@ Result<Value> read_json(const std::string& text, const char* what, Read read) {
 
 }    // namespace
 
+void enter(Standing& standing, const std::string& slot, Phase phase) {
+    standing.state.slots[slot].phase = phase;
+    standing.state.slots[slot].since = now_utc();
+}
+
 std::string render_spec(const Spec& spec) {
     return dump({{"version", deployment_version},
                  {"app", spec.app},

@@ -75,6 +75,9 @@ struct Standing {
     std::string failure;               // why the wanted release does not serve; "" = it does
 };
 
+// The slot is in that phase from now on.
+void enter(Standing& standing, const std::string& slot, Phase phase);
+
 std::string render_spec(const Spec& spec);
 Result<Spec> parse_spec(const std::string& json);
 std::string render_standing(const Standing& standing);

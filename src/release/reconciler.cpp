@@ -20,11 +20,6 @@ std::string timer_of(const std::string& life) {
     return "deployment." + life;
 }
 
-void put(Standing& standing, const std::string& slot, Phase phase) {
-    standing.state.slots[slot].phase = phase;
-    standing.state.slots[slot].since = now_utc();
-}
-
 bool any_slot(const State& state, Phase phase) {
     return std::any_of(state.slots.begin(), state.slots.end(),
                        [&](const auto& slot) { return slot.second.phase == phase; });
@@ -179,12 +174,12 @@ Result<bool> Reconciler::act(Look& now, const Action& action, const Context& ctx
             done = parts_.edge.haproxy().close_sessions(site_name(now.spec.app, now.spec.env), slot,
                                                         ctx);
             if (done) {
-                put(now.standing, slot, Phase::warm);
+                enter(now.standing, slot, Phase::warm);
                 done = save(now, {make_event(now.life, "closed", {{"slot", slot}})});
             }
             break;
         case Do::keep_warm:
-            put(now.standing, slot, Phase::warm);
+            enter(now.standing, slot, Phase::warm);
             done = save(now, {make_event(now.life, "drained", {{"slot", slot}})});
             break;
         case Do::retire: done = retire(now, slot, ctx); break;

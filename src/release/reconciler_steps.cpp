@@ -19,11 +19,6 @@ using nlohmann::json;
 constexpr const char* container_type = "docker-container";
 constexpr const char* container_place = "docker";
 
-void put(Standing& standing, const std::string& slot, Phase phase) {
-    standing.state.slots[slot].phase = phase;
-    standing.state.slots[slot].since = now_utc();
-}
-
 std::string tag_of(const Standing& standing, const std::string& slot) {
     const auto content = standing.contents.find(slot);
     return content == standing.contents.end() ? "" : content->second.tag;
@@ -73,7 +68,7 @@ Status Reconciler::start(Look& now, const std::string& slot, const Context& ctx)
         const bool worlds = code == Code::unavailable || code == Code::cancelled;
         return worlds ? up : give_up(now, slot, up.error());
     }
-    put(standing, slot, Phase::ready);
+    enter(standing, slot, Phase::ready);
     return save(
         now, {make_event(now.life, "healthy",
                          {{"slot", slot},
@@ -81,7 +76,7 @@ Status Reconciler::start(Look& now, const std::string& slot, const Context& ctx)
 }
 
 Status Reconciler::give_up(Look& now, const std::string& slot, const Error& error) {
-    put(now.standing, slot, Phase::failed);
+    enter(now.standing, slot, Phase::failed);
     const std::string why = render_error(error);
     const std::string bad = now.spec.wanted.release;
     want_previous(now, why);
@@ -141,7 +136,7 @@ Status Reconciler::check(Look& now, const std::string& slot, const Context& ctx)
             return give_up(now, slot, Error{Code::failed, what, "", "", nullptr});
         }
     }
-    put(now.standing, slot, Phase::checked);
+    enter(now.standing, slot, Phase::checked);
     return save(now, {make_event(now.life, "checked",
                                  {{"slot", slot}, {"checks", settings.checks.size()}})});
 }
@@ -152,7 +147,7 @@ Status Reconciler::share(Look& now, const Action& action, const Context& ctx) {
                                           site_name(now.spec.app, now.spec.env), action.slot, ctx));
         now.standing.failed_before = counts.failed_by_edge;
     }
-    put(now.standing, action.slot, Phase::serving);
+    enter(now.standing, action.slot, Phase::serving);
     now.standing.state.step = action.step;
     now.standing.state.step_since = now_utc();
     TRY(save(now, {make_event(now.life, "share",
@@ -171,12 +166,12 @@ Status Reconciler::promote(Look& now, const std::string& slot, const Context& ct
     }
     const std::string old = standing.state.stable;
     if (!old.empty() && old != slot) {
-        put(standing, old, Phase::draining);
+        enter(standing, old, Phase::draining);
         if (!standing.state.slots[old].rejected) {
             now.spec.previous = standing.contents[old];
         }
     }
-    put(standing, slot, Phase::serving);
+    enter(standing, slot, Phase::serving);
     standing.state.stable = slot;
     standing.state.step = -1;
     standing.state.switched_at = now_utc();
@@ -234,7 +229,7 @@ Status Reconciler::revert(Look& now, const Action& action) {
     const bool switched = action.slot == state.stable;
     want_previous(now, action.why);
     if (!switched) {
-        put(now.standing, action.slot, Phase::draining);
+        enter(now.standing, action.slot, Phase::draining);
     }
     now.life.spec = render_spec(now.spec);
     now.life.status = render_standing(now.standing);
