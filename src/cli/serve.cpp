@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "app/daemon.h"
+#include "app/memory.h"
 #include "base/file.h"
 #include "cli/globals.h"
 
@@ -38,6 +39,7 @@ int run_serve(const ServeOptions& options, const Globals& globals) {
             ::fcntl(fd, F_SETFD, FD_CLOEXEC);
         }
     }
+    app::return_free_memory();
     const auto served = app::run_daemon(daemon);
     return served ? 0 : report(served.error(), globals);
 }
