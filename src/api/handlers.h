@@ -24,6 +24,7 @@ http::Response post_release(Services&, const http::Request&, const Context&);
 http::Response list_releases(Services&, const http::Request&, const Context&);
 http::Response post_deployment(Services&, const http::Request&, const Context&);
 http::Response post_rollback(Services&, const http::Request&, const Context&);
+http::Response post_resume(Services&, const http::Request&, const Context&);
 http::Response list_deployments(Services&, const http::Request&, const Context&);
 http::Response get_history(Services&, const http::Request&, const Context&);
 http::Response list_incidents(Services&, const http::Request&, const Context&);

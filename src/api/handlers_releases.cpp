@@ -1,11 +1,11 @@
-// Releases: build, deploy, promote, roll back, and what came of it.
+// Releases: building them, and what was built.
 #include <nlohmann/json.hpp>
 
 #include "api/body.h"
 #include "api/handlers.h"
+#include "api/releases.h"
 #include "base/text.h"
 #include "git/refs.h"
-#include "release/builder.h"
 
 namespace seatrial::api {
 namespace {
@@ -33,117 +33,6 @@ json release_json(const release::Release& in) {
         out["rejected"] = in.rejected;
     }
     return out;
-}
-
-json deploying_json(const release::Deploying& in) {
-    return {{"life", in.life}, {"generation", in.generation}, {"after", in.after}};
-}
-
-Result<config::App> parse_app_of(const std::string& text, const std::string& name) {
-    auto parsed = config::parse_app(text, name, true);
-    if (!parsed.ok()) {
-        return tl::unexpected(config::faults_to_error(parsed.faults));
-    }
-    return std::move(parsed.value);
-}
-
-// By id or tag.
-Result<release::Release> find_release(Services& services, const std::string& app,
-                                      const std::string& wanted) {
-    TRY_ASSIGN(const auto rows, services.parts.records.releases(app, most_rows));
-    for (const auto& row : rows) {
-        TRY_ASSIGN(auto found, release::release_of(row));
-        if (found.id == wanted || found.tag == wanted) {
-            return found;
-        }
-    }
-    return fail(Code::not_found,
-                "there is no release '" + printable(wanted) + "' of " + printable(app),
-                "`seatrial releases` lists them");
-}
-
-Result<std::string> serving_in(Services& services, const std::string& app, const std::string& env) {
-    store::LifeFilter filter;
-    filter.kind = release::deployment_kind;
-    filter.app = app;
-    filter.env = env;
-    TRY_ASSIGN(const auto lives, services.parts.records.lives(filter));
-    for (const auto& life : lives) {
-        TRY_ASSIGN(const auto standing, release::parse_standing(life.status));
-        const auto slot = standing.state.slots.find(standing.state.stable);
-        if (slot != standing.state.slots.end() && slot->second.phase == release::Phase::serving) {
-            if (standing.state.wanted != slot->second.release) {
-                return fail(Code::conflict, "a deploy is under way in " + printable(env),
-                            "wait for it: `seatrial history " + printable(env) + "`");
-            }
-            return slot->second.release;
-        }
-    }
-    return fail(Code::not_found, "nothing of " + printable(app) + " serves in " + printable(env),
-                "deploy there first: `seatrial deploy " + printable(env) + "`");
-}
-
-json slot_json(const std::string& name, const release::Slot& slot,
-               const release::Standing& standing) {
-    json out = {{"slot", name},
-                {"release", slot.release},
-                {"phase", release::to_string(slot.phase)},
-                {"since", render_time(slot.since)}};
-    const auto content = standing.contents.find(name);
-    if (content != standing.contents.end()) {
-        out["tag"] = content->second.tag;
-    }
-    const auto parts = standing.instances.find(name);
-    if (parts != standing.instances.end()) {
-        for (const auto& [component, list] : parts->second) {
-            for (const auto& one : list) {
-                out["containers"][component].push_back(one.container);
-            }
-        }
-    }
-    return out;
-}
-
-Result<json> deployment_json(const store::Life& life) {
-    TRY_ASSIGN(const auto spec, release::parse_spec(life.spec));
-    TRY_ASSIGN(const auto standing, release::parse_standing(life.status));
-    json slots = json::array();
-    for (const auto& [name, slot] : standing.state.slots) {
-        slots.push_back(slot_json(name, slot, standing));
-    }
-    json listens = json::array();
-    for (const auto& listen : spec.settings.listens) {
-        listens.push_back((listen.address.empty() ? "*" : listen.address) + ":" +
-                          std::to_string(listen.port));
-    }
-    const auto serving = standing.contents.find(standing.state.stable);
-    json out = {
-        {"app", life.app},
-        {"env", life.env},
-        {"life", life.id},
-        {"generation", life.generation},
-        {"wanted", spec.wanted.tag},
-        {"serving", serving == standing.contents.end() ? json() : json(serving->second.tag)},
-        {"settled", life.done_generation >= life.generation},
-        {"stopped", standing.state.stopped},
-        {"held", spec.held},
-        {"listen", listens},
-        {"slots", slots}};
-    if (!spec.previous.release.empty()) {
-        out["previous"] = spec.previous.tag;
-    }
-    if (!standing.failure.empty()) {
-        out["failure"] = standing.failure;
-    }
-    return out;
-}
-
-Result<std::vector<store::Life>> deployments(Services& services, const http::Request& request) {
-    store::LifeFilter filter;
-    filter.kind = release::deployment_kind;
-    filter.app = query(request, "app");
-    filter.env = query(request, "env");
-    return services.parts.records.lives(filter);
 }
 
 Result<json> build_release(Services& services, const http::Request& request, const json& body,
@@ -179,6 +68,14 @@ Result<json> build_release(Services& services, const http::Request& request, con
 }
 
 }    // namespace
+
+Result<config::App> parse_app_of(const std::string& text, const std::string& name) {
+    auto parsed = config::parse_app(text, name, true);
+    if (!parsed.ok()) {
+        return tl::unexpected(config::faults_to_error(parsed.faults));
+    }
+    return std::move(parsed.value);
+}
 
 http::Response post_release(Services& services, const http::Request& request, const Context& ctx) {
     const auto body = parse_body(request, {{"appText", Kind::text},
@@ -220,120 +117,6 @@ http::Response list_releases(Services& services, const http::Request& request,
             return http::problem(found.error());
         }
         out.push_back(release_json(*found));
-    }
-    return answer(200, out);
-}
-
-http::Response post_deployment(Services& services, const http::Request& request,
-                               const Context& /*ctx*/) {
-    const auto body = parse_body(request, {{"app", Kind::text},
-                                           {"env", Kind::text},
-                                           {"release", Kind::text},
-                                           {"from", Kind::text},
-                                           {"reason", Kind::text}});
-    if (!body) {
-        return http::problem(body.error());
-    }
-    const auto deployed = [&]() -> Result<release::Deploying> {
-        release::DeployRequest wanted;
-        wanted.app = body->value("app", "");
-        wanted.env = body->value("env", "");
-        wanted.actor = actor_of(request);
-        wanted.reason = body->value("reason", "");
-        std::string name = body->value("release", "");
-        if (const std::string from = body->value("from", ""); !from.empty()) {
-            TRY_ASSIGN(name, serving_in(services, wanted.app, from));
-        }
-        TRY_ASSIGN(const auto found, find_release(services, wanted.app, name));
-        TRY_ASSIGN(const auto app, parse_app_of(found.app_text, "seatrial.yaml"));
-        const auto server = services.parts.config.get();
-        TRY_ASSIGN(const auto environment, config::environment_for(*server, app, wanted.env));
-        if (environment.approval) {
-            return fail(Code::refused,
-                        "releases in '" + wanted.env +
-                            "' need an approval, which cannot be given "
-                            "yet",
-                        "set `approval: false` for this environment in the server's file");
-        }
-        TRY_ASSIGN(wanted.settings, release::make_settings(app, environment));
-        wanted.content = release::make_content(found, app, environment);
-        return services.releases.deploy(wanted);
-    }();
-    return deployed ? answer(202, deploying_json(*deployed)) : http::problem(deployed.error());
-}
-
-http::Response post_rollback(Services& services, const http::Request& request,
-                             const Context& /*ctx*/) {
-    const auto body = parse_body(
-        request,
-        {{"app", Kind::text}, {"env", Kind::text}, {"to", Kind::text}, {"reason", Kind::text}});
-    if (!body) {
-        return http::problem(body.error());
-    }
-    const auto back = services.releases.roll_back(body->value("app", ""), body->value("env", ""),
-                                                  body->value("to", ""), actor_of(request),
-                                                  body->value("reason", ""));
-    return back ? answer(202, deploying_json(*back)) : http::problem(back.error());
-}
-
-http::Response list_deployments(Services& services, const http::Request& request,
-                                const Context& /*ctx*/) {
-    const auto lives = deployments(services, request);
-    if (!lives) {
-        return http::problem(lives.error());
-    }
-    json out = json::array();
-    for (const auto& life : *lives) {
-        const auto one = deployment_json(life);
-        if (!one) {
-            return http::problem(one.error());
-        }
-        out.push_back(*one);
-    }
-    return answer(200, out);
-}
-
-http::Response get_history(Services& services, const http::Request& request,
-                           const Context& /*ctx*/) {
-    const auto lives = deployments(services, request);
-    if (!lives) {
-        return http::problem(lives.error());
-    }
-    constexpr int most_events = 2000;
-    json out = json::array();
-    for (const auto& life : *lives) {
-        const auto events = services.parts.records.events(0, life.id, most_events);
-        if (!events) {
-            return http::problem(events.error());
-        }
-        for (const auto& event : *events) {
-            out.push_back({{"at", render_time(event.at)},
-                           {"app", life.app},
-                           {"env", life.env},
-                           {"generation", event.generation},
-                           {"actor", event.actor},
-                           {"kind", event.kind},
-                           {"data", json::parse(event.data, nullptr, false)}});
-        }
-    }
-    return answer(200, out);
-}
-
-http::Response list_incidents(Services& services, const http::Request& request,
-                              const Context& /*ctx*/) {
-    const auto rows =
-        services.parts.records.incidents(query(request, "app"), query(request, "env"), most_rows);
-    if (!rows) {
-        return http::problem(rows.error());
-    }
-    json out = json::array();
-    for (const auto& row : *rows) {
-        json one = json::parse(row.data, nullptr, false);
-        one["id"] = row.id;
-        one["app"] = row.app;
-        one["env"] = row.env;
-        one["at"] = render_time(row.at);
-        out.push_back(std::move(one));
     }
     return answer(200, out);
 }

@@ -137,6 +137,12 @@ const std::vector<Command>& commands() {
              add_watching(app, o.deploy);
          },
          [](Options& o) { return run_rollback(o.deploy, o.globals); }},
+        {"resume", "let automation deploy again after a rollback by hand",
+         [](CLI::App& app, Options& o) {
+             app.add_option("ENV", o.deploy.env, "environment")->required();
+             add_app(app, o.deploy);
+         },
+         [](Options& o) { return run_resume(o.deploy, o.globals); }},
         {"releases", "list the releases of an app, and where they serve",
          [](CLI::App& app, Options& o) { add_app(app, o.deploy); },
          [](Options& o) { return run_releases(o.deploy, o.globals); }},
@@ -146,7 +152,7 @@ const std::vector<Command>& commands() {
              add_app(app, o.deploy);
          },
          [](Options& o) { return run_history(o.deploy, o.globals); }},
-        {"incidents", "releases that were taken back, and why",
+        {"incidents", "releases that failed or were taken back, and why",
          [](CLI::App& app, Options& o) {
              add_app(app, o.deploy);
              app.add_option("--env", o.deploy.env, "of one environment");

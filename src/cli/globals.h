@@ -75,6 +75,7 @@ int run_build(const DeployOptions& options, const Globals& globals);
 int run_deploy(const DeployOptions& options, const Globals& globals);
 int run_promote(const DeployOptions& options, const Globals& globals);
 int run_rollback(const DeployOptions& options, const Globals& globals);
+int run_resume(const DeployOptions& options, const Globals& globals);
 int run_releases(const DeployOptions& options, const Globals& globals);
 int run_history(const DeployOptions& options, const Globals& globals);
 int run_incidents(const DeployOptions& options, const Globals& globals);

@@ -150,6 +150,13 @@ void print_moved(const nlohmann::json& preview) {
                 changes.c_str(), printable(moved->value("reason", "")).c_str());
 }
 
+std::string text_of(const nlohmann::json& object, const char* member, bool keep_newlines) {
+    const auto found = object.find(member);
+    return found != object.end() && found->is_string()
+               ? printable(found->get<std::string>(), keep_newlines)
+               : "";
+}
+
 void print_json(const nlohmann::json& document) {
     std::printf("%s\n",
                 document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());

@@ -27,6 +27,8 @@ void print_table(const std::vector<std::string>& head,
 // Says that a preview's address changed and why; nothing when it did not.
 void print_moved(const nlohmann::json& preview);
 void print_json(const nlohmann::json& document);
+// A text member, safe to print; "" when there is none.
+std::string text_of(const nlohmann::json& object, const char* member, bool keep_newlines = false);
 
 // The steps of a plan as they happen: redrawn in place on a terminal, a line per ended step
 // elsewhere. Thread: one caller; a thread of its own keeps the times moving.

@@ -19,11 +19,6 @@ std::string preview_path(const KeyOptions& options, const std::string& tail = ""
            (options.env.empty() ? "" : "?env=" + encode(options.env));
 }
 
-std::string text_of(const json& object, const char* member) {
-    const auto found = object.find(member);
-    return found != object.end() && found->is_string() ? printable(found->get<std::string>()) : "";
-}
-
 std::string left_of(const json& preview) {
     if (preview.value("pinned", false)) {
         return "pinned";

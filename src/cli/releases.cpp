@@ -1,38 +1,18 @@
-// The commands of releases: build, deploy, promote, rollback, releases, history, incidents.
+// The commands of releases: build, deploy, promote, rollback, resume, releases, history,
+// incidents.
 #include <nlohmann/json.hpp>
 
-#include "base/clock.h"
 #include "base/text.h"
 #include "cli/checkout.h"
+#include "cli/deploying.h"
 #include "cli/globals.h"
 #include "cli/interrupt.h"
 #include "cli/output.h"
-#include "config/config.h"
 
 namespace seatrial::cli {
 namespace {
 
 using nlohmann::json;
-
-std::string text_of(const json& object, const char* member) {
-    const auto found = object.find(member);
-    return found != object.end() && found->is_string() ? printable(found->get<std::string>(), true)
-                                                       : "";
-}
-
-// --app, else the app of the repository one stands in.
-Result<std::string> app_name(const std::string& given, const Context& ctx) {
-    if (!given.empty()) {
-        return given;
-    }
-    TRY_ASSIGN(const auto checkout, find_checkout("", ctx));
-    std::string app = config::parse_app(checkout.text, std::string(app_file), true).value.name;
-    if (app.empty()) {
-        return fail(Code::invalid, "no app is named here",
-                    "go to its repository, or name it with --app");
-    }
-    return app;
-}
 
 Result<json> build(DaemonClient& daemon, const std::string& branch, const Globals& globals,
                    const Context& ctx) {
@@ -59,162 +39,26 @@ void print_release(const json& release) {
     }
 }
 
-// One line for what happened; "" for what people need not see.
-std::string line_of(const std::string& kind, const json& data) {
-    const std::string slot = text_of(data, "slot");
-    if (kind == "starting") {
-        return "starting " + text_of(data, "tag") + " in slot " + slot;
-    }
-    if (kind == "healthy") {
-        return "healthy after " + render_duration(std::chrono::milliseconds(data.value("ms", 0LL)));
-    }
-    if (kind == "checked") {
-        return std::to_string(data.value("checks", 0)) + " smoke checks passed, unseen by users";
-    }
-    if (kind == "share") {
-        const int per_mille = data.value("per_mille", 0);
-        return std::to_string(per_mille / 10) +
-               (per_mille % 10 == 0 ? "" : "." + std::to_string(per_mille % 10)) +
-               " % of the users are on it";
-    }
-    if (kind == "switched") {
-        char took[32];
-        std::snprintf(took, sizeof took, "%.1f ms",
-                      static_cast<double>(data.value("switch_us", 0LL)) / 1000);
-        return "users are on " + text_of(data, "tag") + " (switched in " + took + ")";
-    }
-    if (kind == "drained" || kind == "closed") {
-        return "slot " + slot + (kind == "drained" ? " is drained" : ": open requests were ended") +
-               ", kept warm";
-    }
-    if (kind == "receipt") {
-        std::string out = "receipt: " + std::to_string(data.value("requests", 0LL)) +
-                          " requests in the last 5 minutes, " +
-                          std::to_string(data.value("failed", 0LL)) + " failed";
-        const json gates = data.value("gates", json::array());
-        for (const auto& gate : gates) {
-            out += "; " + printable(gate.get<std::string>());
-        }
-        return out;
-    }
-    if (kind == "waiting") {
-        return "waiting: " + text_of(data, "message");
-    }
-    return "";
-}
-
-struct Outcome {
-    std::string kind;
-    json data;
-};
-
-// Until users are on the release (or its receipt, with `receipt`), or it has failed.
-Result<Outcome> follow(DaemonClient& daemon, const json& deploying, bool receipt,
-                       const Globals& globals, const Context& ctx) {
-    const auto generation = deploying.value("generation", 0LL);
-    Outcome out;
-    TRY(daemon.listen(
-        "/api/v1/events?life=" + encode(deploying.value("life", "")) +
-            "&after=" + std::to_string(deploying.value("after", 0LL)),
-        [&](const net::Event& message) {
-            const json event = json::parse(message.data, nullptr, false);
-            if (!event.is_object() || event.value("generation", 0LL) < generation) {
-                return true;
-            }
-            const std::string kind = event.value("kind", "");
-            const json data = event.value("data", json::object());
-            if (event.value("generation", 0LL) > generation) {
-                out = {"superseded", data};
-                return false;
-            }
-            const std::string line = line_of(kind, data);
-            if (globals.json) {
-                std::printf("%s\n", event.dump().c_str());
-            } else if (!line.empty()) {
-                std::printf("  %s\n", line.c_str());
-            }
-            std::fflush(stdout);
-            const bool bad = kind == "failed" || kind == "reverted" || kind == "stopped";
-            const bool good =
-                kind == "receipt" || kind == "settled" || (kind == "switched" && !receipt);
-            if (bad || good) {
-                out = {kind, data};
-            }
-            return !bad && !good;
-        },
-        ctx));
-    return out;
-}
-
-int finish(const Outcome& outcome, const std::string& env, const Globals& globals) {
-    const bool good =
-        outcome.kind == "switched" || outcome.kind == "receipt" || outcome.kind == "settled";
-    if (good || globals.json) {
-        return good ? 0 : 1;
-    }
-    if (outcome.kind == "superseded") {
-        std::fprintf(stderr, "seatrial: a newer request took over; `seatrial history %s`\n",
-                     printable(env).c_str());
-        return 1;
-    }
-    const std::string why = text_of(outcome.data, "message") + text_of(outcome.data, "why");
-    std::fprintf(stderr, "seatrial: %s in %s: %s\n", outcome.kind.c_str(), printable(env).c_str(),
-                 why.c_str());
-    if (const std::string hint = text_of(outcome.data, "hint"); !hint.empty()) {
-        std::fprintf(stderr, "  %s\n", hint.c_str());
-    }
-    std::fprintf(stderr, outcome.kind == "stopped"
-                             ? "  Nothing moves until you deploy or roll back.\n"
-                             : "  Users stay on the release before.\n");
-    return 1;
-}
-
-// Posts, follows, and tells how it ended. Ctrl-C only ends the watching.
-int deploy_and_follow(DaemonClient& daemon, const std::string& path, const json& body,
-                      const DeployOptions& options, const Globals& globals, const Context& ctx) {
-    const auto deploying = daemon.call("POST", path, body, ctx);
-    if (!deploying) {
-        return report(deploying.error(), globals);
-    }
-    if (options.no_wait) {
-        if (globals.json) {
-            print_json(*deploying);
-        }
-        return 0;
-    }
-    const auto outcome = follow(daemon, *deploying, options.wait, globals, ctx);
-    if (!outcome) {
-        if (ctx.cancelled()) {
-            std::fprintf(stderr, "\nIt goes on; `seatrial history %s` tells how it ended.\n",
-                         printable(options.env).c_str());
-            return 130;
-        }
-        return report(outcome.error(), globals);
-    }
-    return finish(*outcome, options.env, globals);
-}
-
-int print_list(const Result<json>& list, const Globals& globals,
-               const std::vector<std::string>& head,
-               const std::function<std::vector<std::string>(const json&)>& row,
-               const char* nothing) {
-    if (!list) {
-        return report(list.error(), globals);
-    }
+// A rollback by hand holds automation: whoever looks is told, and how to go on.
+void print_holds(const json& places, const Globals& globals) {
     if (globals.json) {
-        print_json(*list);
-        return 0;
+        return;
     }
-    std::vector<std::vector<std::string>> rows;
-    for (const auto& one : *list) {
-        rows.push_back(row(one));
+    for (const auto& place : places) {
+        if (!place.value("held", false)) {
+            continue;
+        }
+        const std::string env = text_of(place, "env");
+        const std::string since = text_of(place, "held_since");
+        const std::string by = text_of(place, "held_by");
+        const std::string reason = text_of(place, "held_reason");
+        std::printf(
+            "\nAutomation does not deploy to %s: rolled back by hand%s%s%s.\n"
+            "  `seatrial resume %s` lets it go on; so does a deploy by hand.\n",
+            env.c_str(), since.empty() ? "" : (" at " + since).c_str(),
+            by.empty() ? "" : (" by " + by).c_str(),
+            reason.empty() ? "" : (" (" + reason + ")").c_str(), env.c_str());
     }
-    if (rows.empty()) {
-        std::printf("%s\n", nothing);
-    } else {
-        print_table(head, rows);
-    }
-    return 0;
 }
 
 }    // namespace
@@ -235,109 +79,130 @@ int run_build(const DeployOptions& options, const Globals& globals) {
 }
 
 int run_deploy(const DeployOptions& options, const Globals& globals) {
+    json body = {{"env", options.env}, {"reason", options.reason}};
+    if (!options.release.empty()) {
+        return with_app(options.app, globals,
+                        [&](DaemonClient& daemon, const std::string& app, const Context& ctx) {
+                            body["app"] = app;
+                            body["release"] = options.release;
+                            return deploy_and_follow(daemon, "/api/v1/deployments", body, options,
+                                                     globals, ctx);
+                        });
+    }
     const Interrupt interrupt;
     const Context ctx = interrupt.context();
     DaemonClient daemon(globals);
-    json body = {{"env", options.env}, {"reason", options.reason}};
-    if (options.release.empty()) {
-        const auto release = build(daemon, options.branch, globals, ctx);
-        if (!release) {
-            return ctx.cancelled() ? 130 : report(release.error(), globals);
-        }
-        if (!globals.json) {
-            print_release(*release);
-        }
-        body["app"] = (*release)["app"];
-        body["release"] = (*release)["id"];
-    } else {
-        const auto app = app_name(options.app, ctx);
-        if (!app) {
-            return report(app.error(), globals);
-        }
-        body["app"] = *app;
-        body["release"] = options.release;
+    const auto release = build(daemon, options.branch, globals, ctx);
+    if (!release) {
+        return ctx.cancelled() ? 130 : report(release.error(), globals);
     }
+    if (!globals.json) {
+        print_release(*release);
+    }
+    body["app"] = (*release)["app"];
+    body["release"] = (*release)["id"];
     return deploy_and_follow(daemon, "/api/v1/deployments", body, options, globals, ctx);
 }
 
 int run_promote(const DeployOptions& options, const Globals& globals) {
-    const Interrupt interrupt;
-    const Context ctx = interrupt.context();
-    const auto app = app_name(options.app, ctx);
-    if (!app) {
-        return report(app.error(), globals);
-    }
-    DaemonClient daemon(globals);
-    return deploy_and_follow(
-        daemon, "/api/v1/deployments",
-        {{"app", *app}, {"env", options.env}, {"from", options.from}, {"reason", options.reason}},
-        options, globals, ctx);
+    return with_app(options.app, globals,
+                    [&](DaemonClient& daemon, const std::string& app, const Context& ctx) {
+                        return deploy_and_follow(daemon, "/api/v1/deployments",
+                                                 {{"app", app},
+                                                  {"env", options.env},
+                                                  {"from", options.from},
+                                                  {"reason", options.reason}},
+                                                 options, globals, ctx);
+                    });
 }
 
 int run_rollback(const DeployOptions& options, const Globals& globals) {
-    const Interrupt interrupt;
-    const Context ctx = interrupt.context();
-    const auto app = app_name(options.app, ctx);
-    if (!app) {
-        return report(app.error(), globals);
-    }
-    DaemonClient daemon(globals);
-    return deploy_and_follow(
-        daemon, "/api/v1/deployments/rollback",
-        {{"app", *app}, {"env", options.env}, {"to", options.release}, {"reason", options.reason}},
-        options, globals, ctx);
+    return with_app(options.app, globals,
+                    [&](DaemonClient& daemon, const std::string& app, const Context& ctx) {
+                        return deploy_and_follow(daemon, "/api/v1/deployments/rollback",
+                                                 {{"app", app},
+                                                  {"env", options.env},
+                                                  {"to", options.release},
+                                                  {"reason", options.reason}},
+                                                 options, globals, ctx);
+                    });
+}
+
+int run_resume(const DeployOptions& options, const Globals& globals) {
+    return with_app(options.app, globals,
+                    [&](DaemonClient& daemon, const std::string& app, const Context& ctx) {
+                        const auto resumed = daemon.call("POST", "/api/v1/deployments/resume",
+                                                         {{"app", app}, {"env", options.env}}, ctx);
+                        if (!resumed) {
+                            return report(resumed.error(), globals);
+                        }
+                        if (globals.json) {
+                            print_json(*resumed);
+                        } else {
+                            std::printf(
+                                resumed->value("was_held", false)
+                                    ? "automation may deploy %s in %s again\n"
+                                    : "automation was not held: nothing to do for %s in %s\n",
+                                printable(app).c_str(), printable(options.env).c_str());
+                        }
+                        return 0;
+                    });
 }
 
 int run_releases(const DeployOptions& options, const Globals& globals) {
-    const Interrupt interrupt;
-    const Context ctx = interrupt.context();
-    const auto app = app_name(options.app, ctx);
-    if (!app) {
-        return report(app.error(), globals);
-    }
-    DaemonClient daemon(globals);
-    const auto places = daemon.get("/api/v1/deployments?app=" + encode(*app), ctx);
-    std::map<std::string, std::string> serving;    // tag → environments
-    for (const auto& place : places.value_or(json::array())) {
-        const std::string tag = text_of(place, "serving");
-        serving[tag] += (serving[tag].empty() ? "" : ", ") + text_of(place, "env");
-    }
-    return print_list(
-        daemon.get("/api/v1/releases?app=" + encode(*app), ctx), globals,
-        {"RELEASE", "BUILT", "BRANCH", "SERVES IN", ""},
-        [&](const json& release) {
-            return std::vector<std::string>{
-                text_of(release, "tag"), text_of(release, "at"), text_of(release, "branch"),
-                serving[text_of(release, "tag")],
-                text_of(release, "rejected").empty() ? ""
-                                                     : "rejected: " + text_of(release, "rejected")};
-        },
-        "There are no releases yet; `seatrial build` makes one.");
+    return with_app(
+        options.app, globals,
+        [&](DaemonClient& daemon, const std::string& app, const Context& ctx) {
+            const json places =
+                daemon.get("/api/v1/deployments?app=" + encode(app), ctx).value_or(json::array());
+            std::map<std::string, std::string> serving;    // tag → environments
+            for (const auto& place : places) {
+                const std::string tag = text_of(place, "serving");
+                serving[tag] += (serving[tag].empty() ? "" : ", ") + text_of(place, "env");
+            }
+            const int code = print_list(
+                daemon.get("/api/v1/releases?app=" + encode(app), ctx), globals,
+                {"RELEASE", "BUILT", "BRANCH", "SERVES IN", ""},
+                [&](const json& release) {
+                    const std::string rejected = text_of(release, "rejected");
+                    return std::vector<std::string>{
+                        text_of(release, "tag"), text_of(release, "at"), text_of(release, "branch"),
+                        serving[text_of(release, "tag")],
+                        rejected.empty() ? "" : "rejected: " + rejected};
+                },
+                "There are no releases yet; `seatrial build` makes one.");
+            print_holds(places, globals);
+            return code;
+        });
 }
 
 int run_history(const DeployOptions& options, const Globals& globals) {
-    const Interrupt interrupt;
-    const Context ctx = interrupt.context();
-    const auto app = app_name(options.app, ctx);
-    if (!app) {
-        return report(app.error(), globals);
-    }
-    DaemonClient daemon(globals);
-    return print_list(
-        daemon.get(
-            "/api/v1/deployments/history?app=" + encode(*app) + "&env=" + encode(options.env), ctx),
-        globals, {"WHEN", "WHAT", "WHO", ""},
-        [](const json& event) {
-            const json data = event.value("data", json::object());
-            const std::string kind = text_of(event, "kind");
-            std::string line = line_of(kind, data);
-            if (line.empty()) {
-                line = text_of(data, "tag") + text_of(data, "message") + text_of(data, "why");
+    return with_app(
+        options.app, globals,
+        [&](DaemonClient& daemon, const std::string& app, const Context& ctx) {
+            const std::string place = "?app=" + encode(app) + "&env=" + encode(options.env);
+            const int code = print_list(
+                daemon.get("/api/v1/deployments/history" + place, ctx), globals,
+                {"WHEN", "WHAT", "WHO", ""},
+                [](const json& event) {
+                    const json data = event.value("data", json::object());
+                    const std::string kind = text_of(event, "kind");
+                    std::string line = line_of(kind, data);
+                    if (line.empty()) {
+                        line = text_of(data, "tag") + text_of(data, "message", true) +
+                               text_of(data, "why", true);
+                    }
+                    return std::vector<std::string>{text_of(event, "at"), kind,
+                                                    text_of(event, "actor"),
+                                                    line.substr(0, line.find('\n'))};
+                },
+                "Nothing was deployed there yet.");
+            if (code == 0) {
+                print_holds(daemon.get("/api/v1/deployments" + place, ctx).value_or(json::array()),
+                            globals);
             }
-            return std::vector<std::string>{text_of(event, "at"), kind, text_of(event, "actor"),
-                                            line.substr(0, line.find('\n'))};
-        },
-        "Nothing was deployed there yet.");
+            return code;
+        });
 }
 
 int run_incidents(const DeployOptions& options, const Globals& globals) {
@@ -346,11 +211,14 @@ int run_incidents(const DeployOptions& options, const Globals& globals) {
     return print_list(
         daemon.get("/api/v1/incidents?app=" + encode(options.app) + "&env=" + encode(options.env),
                    interrupt.context()),
-        globals, {"WHEN", "APP", "ENV", "RELEASE", "BACK TO", "CAUSE"},
+        globals, {"WHEN", "APP", "ENV", "RELEASE", "SERVES NOW", "CAUSE"},
         [](const json& incident) {
+            const std::string now = text_of(incident, "back_to");
+            const std::string cause = text_of(incident, "cause", true);    // --json has all of it
             return std::vector<std::string>{
-                text_of(incident, "at"),  text_of(incident, "app"),     text_of(incident, "env"),
-                text_of(incident, "tag"), text_of(incident, "back_to"), text_of(incident, "cause")};
+                text_of(incident, "at"),       text_of(incident, "app"),
+                text_of(incident, "env"),      text_of(incident, "tag"),
+                now.empty() ? "nothing" : now, cause.substr(0, cause.find('\n'))};
         },
         "There are no incidents.");
 }

@@ -208,15 +208,21 @@ void enter(Standing& standing, const std::string& slot, Phase phase) {
 }
 
 std::string render_spec(const Spec& spec) {
-    return dump({{"version", deployment_version},
-                 {"app", spec.app},
-                 {"env", spec.env},
-                 {"wanted", to_json(spec.wanted)},
-                 {"previous", to_json(spec.previous)},
-                 {"settings", to_json(spec.settings)},
-                 {"actor", spec.actor},
-                 {"reason", spec.reason},
-                 {"held", spec.held}});
+    json out = {{"version", deployment_version},
+                {"app", spec.app},
+                {"env", spec.env},
+                {"wanted", to_json(spec.wanted)},
+                {"previous", to_json(spec.previous)},
+                {"settings", to_json(spec.settings)},
+                {"actor", spec.actor},
+                {"reason", spec.reason},
+                {"held", spec.held},
+                {"held_by", spec.held_by},
+                {"held_reason", spec.held_reason}};
+    if (spec.held_at) {
+        out["held_at"] = time_json(*spec.held_at);
+    }
+    return dump(out);
 }
 
 Result<Spec> parse_spec(const std::string& text) {
@@ -230,6 +236,11 @@ Result<Spec> parse_spec(const std::string& text) {
         out.actor = in.at("actor");
         out.reason = in.at("reason");
         out.held = in.at("held");
+        out.held_by = in.value("held_by", "");
+        out.held_reason = in.value("held_reason", "");
+        if (in.contains("held_at")) {
+            out.held_at = time_of(in.at("held_at"));
+        }
         return out;
     });
 }

@@ -56,7 +56,10 @@ struct Spec {
     Content previous;    // the good one before it; release "" = none
     Settings settings;
     std::string actor, reason;
-    bool held = false;    // by a manual rollback: automation may not deploy until lifted
+    // By a rollback by hand: automation may not deploy until somebody lifts it.
+    bool held = false;
+    std::optional<WallTime> held_at;
+    std::string held_by, held_reason;
 };
 
 struct Instance {

@@ -23,6 +23,17 @@ store::Event asked(const store::Life& life, const Spec& spec, const char* kind) 
     return event;
 }
 
+// Who holds first is told; a second rollback by hand does not start the hold anew.
+void set_hold(Spec& spec, bool held, const std::string& by, const std::string& reason) {
+    if (held && spec.held) {
+        return;
+    }
+    spec.held = held;
+    spec.held_at = held ? std::optional<WallTime>(now_utc()) : std::nullopt;
+    spec.held_by = by;
+    spec.held_reason = reason;
+}
+
 Status check_request(const DeployRequest& request) {
     TRY(check_label("app", request.app, 64));
     TRY(check_label("environment", request.env, 64));
@@ -83,7 +94,7 @@ Result<Deploying> Manager::deploy(const DeployRequest& request) {
         if (spec.held && !request.manual) {
             return fail(Code::refused,
                         request.app + " in " + request.env + " was rolled back by hand",
-                        "lift the hold, or deploy by hand");
+                        "`seatrial resume " + request.env + "` lets automation go on");
         }
         TRY_ASSIGN(const auto release, writer.release(request.content.release));
         if (release && !release->rejected.empty()) {
@@ -96,7 +107,7 @@ Result<Deploying> Manager::deploy(const DeployRequest& request) {
         spec.settings = request.settings;
         spec.actor = request.actor;
         spec.reason = request.reason;
-        spec.held = false;
+        set_hold(spec, false, "", "");
         TRY_ASSIGN(out, want(writer, life, spec, standing, request.content));
         return writer.add_event(asked(life, spec, "deploy"));
     }));
@@ -136,7 +147,7 @@ Result<Deploying> Manager::roll_back(const std::string& app, const std::string& 
         }
         spec.actor = actor;
         spec.reason = reason;
-        spec.held = true;
+        set_hold(spec, true, actor, reason);
         TRY_ASSIGN(out, want(writer, life, spec, standing, target));
         return writer.add_event(asked(life, spec, "rollback"));
     }));
@@ -144,9 +155,10 @@ Result<Deploying> Manager::roll_back(const std::string& app, const std::string& 
     return out;
 }
 
-Status Manager::lift_hold(const std::string& app, const std::string& env,
-                          const std::string& actor) {
+Result<bool> Manager::lift_hold(const std::string& app, const std::string& env,
+                                const std::string& actor) {
     std::string id;
+    bool held = false;
     TRY(records_.write(sql::Durability::full, [&](store::Writer& writer) -> Status {
         TRY_ASSIGN(const auto existing, writer.live(deployment_kind, app, "", env));
         if (!existing) {
@@ -154,8 +166,13 @@ Status Manager::lift_hold(const std::string& app, const std::string& env,
         }
         store::Life life = *existing;
         TRY_ASSIGN(Spec spec, parse_spec(life.spec));
-        spec.held = false;
+        held = spec.held;
+        if (!held) {
+            return {};
+        }
+        set_hold(spec, false, "", "");
         spec.actor = actor;
+        spec.reason.clear();
         life.spec = render_spec(spec);
         // A new generation: a look that is under way would write the hold back.
         life.done_generation += life.done_generation == life.generation ? 1 : 0;
@@ -164,8 +181,10 @@ Status Manager::lift_hold(const std::string& app, const std::string& env,
         TRY(writer.put_life(life));
         return writer.add_event(asked(life, spec, "hold_lifted"));
     }));
-    reconciler_.supersede(id);
-    return {};
+    if (held) {
+        reconciler_.supersede(id);
+    }
+    return held;
 }
 
 }    // namespace seatrial::release

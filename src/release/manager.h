@@ -36,7 +36,9 @@ public:
     Result<Deploying> roll_back(const std::string& app, const std::string& env,
                                 const std::string& to, const std::string& actor,
                                 const std::string& reason);
-    Status lift_hold(const std::string& app, const std::string& env, const std::string& actor);
+    // False: nothing was held.
+    Result<bool> lift_hold(const std::string& app, const std::string& env,
+                           const std::string& actor);
 
 private:
     Result<Deploying> want(store::Writer& writer, store::Life& life, Spec& spec, Standing& standing,

@@ -61,6 +61,9 @@ private:
     // A deploy that failed before the switch: the old release never stopped serving.
     Status give_up(Look& now, const std::string& slot, const Error& error);
     void want_previous(Look& now, const std::string& why);
+    static store::Incident make_incident(const Look& now, const std::string& release,
+                                         const std::string& tag, const std::string& why,
+                                         bool switched);
 
     // Writes the life with `events`; `cancelled` when something newer is wanted.
     Status save(Look& now, const std::vector<store::Event>& events = {});

@@ -75,19 +75,42 @@ Status Reconciler::start(Look& now, const std::string& slot, const Context& ctx)
                           {"ms", (now_utc() - standing.began_at.value_or(now_utc())).count()}})});
 }
 
+// What serves from now on follows from what is wanted: call it after want_previous().
+store::Incident Reconciler::make_incident(const Look& now, const std::string& release,
+                                          const std::string& tag, const std::string& why,
+                                          bool switched) {
+    const bool none = now.standing.state.stable.empty() || now.spec.wanted.release == release;
+    return {
+        make_ulid(now_utc().time_since_epoch().count(), crypto::random_u64(), crypto::random_u64()),
+        now.spec.app, now.spec.env, now_utc(),
+        json{{"release", release},
+             {"tag", tag},
+             {"back_to", none ? "" : now.spec.wanted.tag},
+             {"cause", why},
+             {"asked_by", now.spec.actor},
+             {"switched", switched}}
+            .dump(-1, ' ', false, json::error_handler_t::replace)};
+}
+
 Status Reconciler::give_up(Look& now, const std::string& slot, const Error& error) {
     enter(now.standing, slot, Phase::failed);
     const std::string why = render_error(error);
-    const std::string bad = now.spec.wanted.release;
+    const Content bad = now.spec.wanted;
     want_previous(now, why);
+    const store::Incident incident = make_incident(now, bad.release, bad.tag, why, false);
     return parts_.records.write(sql::Durability::full, [&](store::Writer& writer) -> Status {
         now.life.spec = render_spec(now.spec);
         now.life.status = render_standing(now.standing);
         now.life.done_generation = now.life.generation;
         TRY(writer.settle(now.life, now.life.generation));
-        return writer.add_event(
-            make_event(now.life, "failed",
-                       {{"slot", slot}, {"release", bad}, {"message", why}, {"hint", error.hint}}));
+        TRY(writer.add_incident(incident));
+        return writer.add_event(make_event(now.life, "failed",
+                                           {{"slot", slot},
+                                            {"release", bad.release},
+                                            {"tag", bad.tag},
+                                            {"message", why},
+                                            {"hint", error.hint},
+                                            {"incident", incident.id}}));
     });
 }
 
@@ -233,15 +256,7 @@ Status Reconciler::revert(Look& now, const Action& action) {
     }
     now.life.spec = render_spec(now.spec);
     now.life.status = render_standing(now.standing);
-    const store::Incident incident{
-        make_ulid(now_utc().time_since_epoch().count(), crypto::random_u64(), crypto::random_u64()),
-        now.spec.app, now.spec.env, now_utc(),
-        json{{"release", bad},
-             {"tag", bad_tag},
-             {"back_to", now.spec.wanted.tag},
-             {"cause", action.why},
-             {"switched", switched}}
-            .dump()};
+    const store::Incident incident = make_incident(now, bad, bad_tag, action.why, switched);
     return parts_.records.write(sql::Durability::full, [&](store::Writer& writer) -> Status {
         TRY(writer.settle(now.life, now.life.generation));
         TRY_ASSIGN(auto release, writer.release(bad));

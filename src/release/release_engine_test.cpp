@@ -243,14 +243,20 @@ TEST_F(ReleaseEngine, DeploysSwitchesAndRollsBackWithoutAFailedRequest) {
 TEST_F(ReleaseEngine, AHandMadeRollbackHoldsAutomation) {
     await(deploy("one"), "receipt");
     await(deploy("two"), "receipt");
-    const auto back = manager_->roll_back("shop", "prd", "one", "test", "");
+    const auto back = manager_->roll_back("shop", "prd", "one", "test", "too slow");
     ASSERT_TRUE(back);
     await(*back, "receipt");
     DeployRequest automatic{"shop", "prd", content("three"), settings_, "push", "", false};
     const auto refused = manager_->deploy(automatic);
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().code, Code::refused);
-    ASSERT_TRUE(manager_->lift_hold("shop", "prd", "test"));
+    const auto held = parse_spec(records_->life(back->life).value()->spec);
+    ASSERT_TRUE(held);
+    EXPECT_EQ(held->held_by, "test");
+    EXPECT_EQ(held->held_reason, "too slow");
+    EXPECT_TRUE(held->held_at.has_value());
+    EXPECT_TRUE(manager_->lift_hold("shop", "prd", "test").value());
+    EXPECT_FALSE(manager_->lift_hold("shop", "prd", "test").value()) << "it was lifted already";
     const auto taken = manager_->deploy(automatic);
     ASSERT_TRUE(taken);
     await(*taken, "receipt");
@@ -271,6 +277,22 @@ TEST_F(ReleaseEngine, BadReleasesLeaveTheOldOneServing) {
     await_containers(1);
     EXPECT_EQ(get(), "one");
     EXPECT_EQ(prober.stop(), 0) << "of " << prober.asked();
+    const auto incidents = records_->incidents("shop", "prd", 10);
+    ASSERT_EQ(incidents->size(), 2U);
+    const json newest = json::parse(incidents->at(0).data);
+    EXPECT_EQ(newest["tag"], "unfit");
+    EXPECT_EQ(newest["back_to"], "one");
+    EXPECT_EQ(newest["switched"], false);
+    EXPECT_NE(newest["cause"].get<std::string>().find("GET /fit"), std::string::npos);
+}
+
+TEST_F(ReleaseEngine, AFirstReleaseThatDoesNotStartIsAnIncidentToo) {
+    await(deploy("dies"), "failed");
+    const auto incidents = records_->incidents("shop", "prd", 10);
+    ASSERT_EQ(incidents->size(), 1U);
+    const json written = json::parse(incidents->at(0).data);
+    EXPECT_EQ(written["tag"], "dies");
+    EXPECT_EQ(written["back_to"], "") << "nothing serves";
 }
 
 TEST_F(ReleaseEngine, AGateTakesALeakyReleaseBackAndWritesAnIncident) {

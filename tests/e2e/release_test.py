@@ -215,6 +215,33 @@ def test_an_unfit_release_leaves_the_old_one_serving(wares):
     assert failed.code == 1
     assert "answered 500" in failed.err
     assert wares.text("stg") == "one here"
+    incident, = wares.run("incidents", "--json").json
+    good, = [one["tag"] for one in wares.run("releases", "--json").json
+             if one["id"] != incident["release"]]
+    assert incident["app"] == "wares" and incident["env"] == "stg"
+    assert incident["back_to"] == good and not incident["switched"]
+    assert "answered 500" in incident["cause"]
+    listed = wares.run("incidents").out
+    assert incident["tag"] in listed and good in listed and "answered 500" in listed
+
+
+def test_automation_held_by_a_rollback_is_told_and_lifted(wares):
+    wares.run("deploy", "stg")
+    wares.change("two")
+    wares.run("deploy", "stg")
+    assert wares.run("resume", "stg").out.startswith("automation was not held")
+    wares.run("rollback", "stg", "--reason", "too slow")
+    held = wares.deployment("stg")
+    assert held["held"] and held["held_since"] and held["held_by"] == "uid:0"
+    for command in (["history", "stg"], ["releases"]):
+        told = wares.run(*command).out
+        assert f"rolled back by hand at {held['held_since']} by uid:0 (too slow)" in told
+        assert "seatrial resume stg" in told
+    assert "automation may deploy wares in stg again" in wares.run("resume", "stg").out
+    assert not wares.deployment("stg")["held"]
+    assert "seatrial resume" not in wares.run("history", "stg").out
+    assert wares.text("stg") == "one here"
+    assert wares.run("resume", "prd", ok=False).code == 4
 
 
 def test_kill_9_of_the_daemon_and_of_the_edge(wares):

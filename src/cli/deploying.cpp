@@ -1,0 +1,205 @@
+#include "cli/deploying.h"
+
+#include <nlohmann/json.hpp>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "cli/checkout.h"
+#include "cli/interrupt.h"
+#include "cli/output.h"
+#include "config/config.h"
+
+namespace seatrial::cli {
+namespace {
+
+using nlohmann::json;
+
+// --app, else the app of the repository one stands in.
+Result<std::string> app_name(const std::string& given, const Context& ctx) {
+    if (!given.empty()) {
+        return given;
+    }
+    TRY_ASSIGN(const auto checkout, find_checkout("", ctx));
+    std::string app = config::parse_app(checkout.text, std::string(app_file), true).value.name;
+    if (app.empty()) {
+        return fail(Code::invalid, "no app is named here",
+                    "go to its repository, or name it with --app");
+    }
+    return app;
+}
+
+struct Outcome {
+    std::string kind;
+    json data;
+};
+
+// Until users are on the release (or its receipt, with `receipt`), or it has failed.
+Result<Outcome> follow(DaemonClient& daemon, const json& deploying, bool receipt,
+                       const Globals& globals, const Context& ctx) {
+    auto generation = deploying.value("generation", 0LL);
+    Outcome out;
+    TRY(daemon.listen(
+        "/api/v1/events?life=" + encode(deploying.value("life", "")) +
+            "&after=" + std::to_string(deploying.value("after", 0LL)),
+        [&](const net::Event& message) {
+            const json event = json::parse(message.data, nullptr, false);
+            if (!event.is_object() || event.value("generation", 0LL) < generation) {
+                return true;
+            }
+            const std::string kind = event.value("kind", "");
+            const json data = event.value("data", json::object());
+            if (event.value("generation", 0LL) > generation && kind != "hold_lifted") {
+                out = {"superseded", data};
+                return false;
+            }
+            generation = event.value("generation", 0LL);
+            const std::string line = line_of(kind, data);
+            if (globals.json) {
+                std::printf("%s\n", event.dump().c_str());
+            } else if (!line.empty()) {
+                std::printf("  %s\n", line.c_str());
+            }
+            std::fflush(stdout);
+            const bool bad = kind == "failed" || kind == "reverted" || kind == "stopped";
+            const bool good =
+                kind == "receipt" || kind == "settled" || (kind == "switched" && !receipt);
+            if (bad || good) {
+                out = {kind, data};
+            }
+            return !bad && !good;
+        },
+        ctx));
+    return out;
+}
+
+int finish(const Outcome& outcome, const std::string& env, const Globals& globals) {
+    const bool good =
+        outcome.kind == "switched" || outcome.kind == "receipt" || outcome.kind == "settled";
+    if (good || globals.json) {
+        return good ? 0 : 1;
+    }
+    if (outcome.kind == "superseded") {
+        std::fprintf(stderr, "seatrial: a newer request took over; `seatrial history %s`\n",
+                     printable(env).c_str());
+        return 1;
+    }
+    const std::string why =
+        text_of(outcome.data, "message", true) + text_of(outcome.data, "why", true);
+    std::fprintf(stderr, "seatrial: %s in %s: %s\n", outcome.kind.c_str(), printable(env).c_str(),
+                 why.c_str());
+    if (const std::string hint = text_of(outcome.data, "hint", true); !hint.empty()) {
+        std::fprintf(stderr, "  %s\n", hint.c_str());
+    }
+    std::fprintf(stderr, outcome.kind == "stopped"
+                             ? "  Nothing moves until you deploy or roll back.\n"
+                             : "  Users stay on the release before.\n");
+    return 1;
+}
+
+}    // namespace
+
+std::string line_of(const std::string& kind, const json& data) {
+    const std::string slot = text_of(data, "slot");
+    if (kind == "starting") {
+        return "starting " + text_of(data, "tag") + " in slot " + slot;
+    }
+    if (kind == "healthy") {
+        return "healthy after " + render_duration(std::chrono::milliseconds(data.value("ms", 0LL)));
+    }
+    if (kind == "checked") {
+        return std::to_string(data.value("checks", 0)) + " smoke checks passed, unseen by users";
+    }
+    if (kind == "share") {
+        const int per_mille = data.value("per_mille", 0);
+        return std::to_string(per_mille / 10) +
+               (per_mille % 10 == 0 ? "" : "." + std::to_string(per_mille % 10)) +
+               " % of the users are on it";
+    }
+    if (kind == "switched") {
+        char took[32];
+        std::snprintf(took, sizeof took, "%.1f ms",
+                      static_cast<double>(data.value("switch_us", 0LL)) / 1000);
+        return "users are on " + text_of(data, "tag") + " (switched in " + took + ")";
+    }
+    if (kind == "drained" || kind == "closed") {
+        return "slot " + slot + (kind == "drained" ? " is drained" : ": open requests were ended") +
+               ", kept warm";
+    }
+    if (kind == "receipt") {
+        std::string out = "receipt: " + std::to_string(data.value("requests", 0LL)) +
+                          " requests in the last 5 minutes, " +
+                          std::to_string(data.value("failed", 0LL)) + " failed";
+        const json gates = data.value("gates", json::array());
+        for (const auto& gate : gates) {
+            out += "; " + printable(gate.get<std::string>());
+        }
+        return out;
+    }
+    if (kind == "hold_lifted") {
+        return "automation may deploy again";
+    }
+    if (kind == "waiting") {
+        return "waiting: " + text_of(data, "message");
+    }
+    return "";
+}
+
+int with_app(const std::string& given, const Globals& globals, const AppCommand& run) {
+    const Interrupt interrupt;
+    const Context ctx = interrupt.context();
+    const auto app = app_name(given, ctx);
+    if (!app) {
+        return ctx.cancelled() ? 130 : report(app.error(), globals);
+    }
+    DaemonClient daemon(globals);
+    return run(daemon, *app, ctx);
+}
+
+int print_list(const Result<json>& list, const Globals& globals,
+               const std::vector<std::string>& head,
+               const std::function<std::vector<std::string>(const json&)>& row,
+               const char* nothing) {
+    if (!list) {
+        return report(list.error(), globals);
+    }
+    if (globals.json) {
+        print_json(*list);
+        return 0;
+    }
+    std::vector<std::vector<std::string>> rows;
+    for (const auto& one : *list) {
+        rows.push_back(row(one));
+    }
+    if (rows.empty()) {
+        std::printf("%s\n", nothing);
+    } else {
+        print_table(head, rows);
+    }
+    return 0;
+}
+
+int deploy_and_follow(DaemonClient& daemon, const std::string& path, const json& body,
+                      const DeployOptions& options, const Globals& globals, const Context& ctx) {
+    const auto deploying = daemon.call("POST", path, body, ctx);
+    if (!deploying) {
+        return report(deploying.error(), globals);
+    }
+    if (options.no_wait) {
+        if (globals.json) {
+            print_json(*deploying);
+        }
+        return 0;
+    }
+    const auto outcome = follow(daemon, *deploying, options.wait, globals, ctx);
+    if (!outcome) {
+        if (ctx.cancelled()) {
+            std::fprintf(stderr, "\nIt goes on; `seatrial history %s` tells how it ended.\n",
+                         printable(options.env).c_str());
+            return 130;
+        }
+        return report(outcome.error(), globals);
+    }
+    return finish(*outcome, options.env, globals);
+}
+
+}    // namespace seatrial::cli

@@ -1,0 +1,33 @@
+// What the commands of releases and approvals have in common.
+#pragma once
+
+#include <functional>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "cli/client.h"
+#include "cli/globals.h"
+
+namespace seatrial::cli {
+
+// Runs `run` with the app that is meant (`given`, else that of the repository one stands in), the
+// daemon, and Ctrl-C as a Context. Gives the exit code.
+using AppCommand =
+    std::function<int(DaemonClient& daemon, const std::string& app, const Context& ctx)>;
+int with_app(const std::string& given, const Globals& globals, const AppCommand& run);
+
+// A table of `list`, or the list itself with --json; `nothing` when it is empty.
+int print_list(const Result<nlohmann::json>& list, const Globals& globals,
+               const std::vector<std::string>& head,
+               const std::function<std::vector<std::string>(const nlohmann::json&)>& row,
+               const char* nothing);
+
+// One line for an event of a deployment; "" for what people need not see.
+std::string line_of(const std::string& kind, const nlohmann::json& data);
+
+// Posts, follows, and tells how it ended. Ctrl-C only ends the watching.
+int deploy_and_follow(DaemonClient& daemon, const std::string& path, const nlohmann::json& body,
+                      const DeployOptions& options, const Globals& globals, const Context& ctx);
+
+}    // namespace seatrial::cli
