@@ -10,6 +10,7 @@
 
 namespace seatrial::api {
 
+// NOLINTNEXTLINE(readability-function-size): a table, one row an endpoint
 const std::vector<Endpoint>& endpoints() {
     using http::RouteKind;
     constexpr std::size_t bundle_limit = std::size_t{2} << 30;
@@ -226,7 +227,7 @@ const std::vector<Endpoint>& endpoints() {
     return table;
 }
 
-http::Router make_router(std::shared_ptr<Services> services, bool public_only) {
+http::Router make_router(const std::shared_ptr<Services>& services, bool public_only) {
     std::vector<http::Route> routes;
     for (const Endpoint& endpoint : endpoints()) {
         if (public_only && !endpoint.public_read) {

@@ -55,7 +55,7 @@ const std::vector<Endpoint>& endpoints();
 
 // Router over all endpoints (UNIX socket; peers other than root, owner and ourselves get 403) or
 // over the public ones only (TCP).
-http::Router make_router(std::shared_ptr<Services> services, bool public_only);
+http::Router make_router(const std::shared_ptr<Services>& services, bool public_only);
 
 // docs/reference/api.md from the table.
 std::string reference_page();
