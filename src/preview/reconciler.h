@@ -3,13 +3,12 @@
 // records and the world alone, so that a lost or doubled wake-up changes nothing.
 #pragma once
 
-#include <condition_variable>
 #include <map>
 #include <mutex>
 #include <nlohmann/json_fwd.hpp>
-#include <set>
 #include <string>
 
+#include "plan/subjects.h"
 #include "preview/parts.h"
 #include "preview/spec.h"
 #include "preview/watcher.h"
@@ -29,13 +28,13 @@ public:
 
     // Looks at every unfinished life: re-adopts what runs, goes on with what was under way.
     Status wake_all();
-    void wake(const std::string& life);
+    void wake(const std::string& life) { subjects_.wake(life); }
     // What is wanted changed: a running plan for an older generation ends, then look again.
     void supersede(const std::string& life);
 
 private:
     enum class Next { idle, again };
-    void look(const std::string& life);
+    Next look(const std::string& id, const Context& ctx);
     Next close_difference(store::Life& life, const Context& ctx);
     Next bring_up(store::Life& life, const Context& ctx);
     Next take_down(store::Life& life, const Context& ctx);
@@ -63,14 +62,11 @@ private:
     plan::RunResult run(const store::Life& life, const plan::Graph& graph, const Context& ctx);
 
     Parts parts_;
-    Watcher watcher_;
-    CancelSource stop_;
     std::mutex mutex_;
-    std::condition_variable quiet_;
-    std::map<std::string, CancelSource> running_;    // a reconcile at work, by life
-    std::set<std::string> queued_;
     std::map<std::string, int> attempts_;    // world's faults in a row, by life
     bool stopping_ = false;
+    plan::Subjects subjects_;    // its looks use all of the others: shut down before they go
+    Watcher watcher_;
 };
 
 }    // namespace seatrial::preview
