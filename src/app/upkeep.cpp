@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "base/failpoint.h"
 #include "git/mirror.h"
 #include "log/log.h"
 
@@ -123,6 +124,12 @@ void Upkeep::expire() {
 }
 
 void Upkeep::end_expired(WallTime now) {
+    {
+        // Set before: they may be gone before we are told that they end.
+        const std::lock_guard lock(mutex_);
+        crowded_ = true;
+        ended_since_ = 0;
+    }
     const auto ending = parts_.records.ending();
     const int room = expiry_batch - static_cast<int>(ending.value_or(0));
     const auto ended =
@@ -130,15 +137,18 @@ void Upkeep::end_expired(WallTime now) {
     if (!ended) {
         log::warn("expiry failed", ended.error());
     }
+    if (const auto passed = failpoint("upkeep.expired"); !passed) {
+        log::warn("expiry failed", passed.error());
+    }
     const std::lock_guard lock(mutex_);
-    crowded_ = room <= 0 || (ended && static_cast<int>(ended->size()) == room);
-    ended_since_ = 0;
+    const bool full = room <= 0 || (ended && static_cast<int>(ended->size()) == room);
+    crowded_ = full && ended_since_ < expiry_batch / 2;
 }
 
 void Upkeep::one_ended() {
     {
         const std::lock_guard lock(mutex_);
-        if (!crowded_ || ++ended_since_ < expiry_batch / 2) {
+        if (++ended_since_ < expiry_batch / 2 || !crowded_) {
             return;
         }
         crowded_ = false;

@@ -66,3 +66,23 @@ def test_the_rest_goes_on_while_a_crowd_is_removed(site, repo):
 
     harness.wait_for(lambda: left(site) == 0, "the crowd to be gone", 400, 0.5)
     assert site.state(LIVING) == site.state("NEW-1") == "running"
+
+
+def test_a_batch_that_is_gone_at_once_is_followed_by_the_next(site, repo):
+    """Its ends are over before the daemon has counted how many it began."""
+    daemon = site.serve()
+    assert daemon.wait_ready()
+    site.seatrial("up", "--issue", LIVING, "--json", cwd=repo.folder, ok=True)
+    daemon.terminate()
+    copy_lives(site, 120)
+    record = site.folder / "record"
+    record.write_text("")
+    record.chmod(0o666)
+    site.serve({"SEATRIAL_FAILPOINTS": "upkeep.expired=pause",
+                "SEATRIAL_FAILPOINT_RECORD": str(record)})
+    assert site.daemon.wait_ready()
+    harness.wait_for(lambda: left(site) == 70, "the first batch to be gone", 30)
+    with record.open("a") as orders:
+        orders.write("resume upkeep.expired\n")
+    # Whoever missed the ends looks again after half a minute.
+    harness.wait_for(lambda: left(site) == 0, "the rest to be gone", 20)

@@ -31,9 +31,9 @@ import harness  # noqa: E402
 
 KEY = "SWEEP-1"
 SETTLED = ("running", "failed", "removed")
-# Points of the branch watch, which asks on a timer of its own: whether an act passes them is
+# Points of the branch watch and of upkeep, which look on timers of their own: whether an act passes them is
 # chance. Its own tests kill there.
-BY_THE_CLOCK = ("mirror.fetch.",)
+BY_THE_CLOCK = ("mirror.fetch.", "upkeep.")
 
 
 @dataclasses.dataclass(frozen=True)
