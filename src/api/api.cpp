@@ -9,6 +9,16 @@
 #include "base/text.h"
 
 namespace seatrial::api {
+namespace {
+
+// Approvers are other users than the owner: these handlers look who asks.
+bool is_for_everybody(const http::Request& request) {
+    constexpr std::string_view root = "/api/v1/approvals";
+    return request.peer.local && request.path.starts_with(root) &&
+           (request.path.size() == root.size() || request.path[root.size()] == '/');
+}
+
+}    // namespace
 
 // NOLINTNEXTLINE(readability-function-size): a table, one row an endpoint
 const std::vector<Endpoint>& endpoints() {
@@ -184,6 +194,38 @@ const std::vector<Endpoint>& endpoints() {
          get_history,
          {}},
         {"GET",
+         "/api/v1/approvals",
+         "requests that wait for a person, newest first; ?app, ?env, ?all=1 for decided ones",
+         false,
+         RouteKind::normal,
+         1 << 16,
+         list_approvals,
+         {}},
+        {"GET",
+         "/api/v1/approvals/{id}",
+         "one request",
+         false,
+         RouteKind::normal,
+         1 << 16,
+         get_approval,
+         {}},
+        {"POST",
+         "/api/v1/approvals/{id}/approve",
+         "say yes: {\"reason\": \"...\"}; what was asked for starts",
+         false,
+         RouteKind::normal,
+         1 << 16,
+         post_approve,
+         {}},
+        {"POST",
+         "/api/v1/approvals/{id}/reject",
+         "say no: {\"reason\": \"...\"}",
+         false,
+         RouteKind::normal,
+         1 << 16,
+         post_reject,
+         {}},
+        {"GET",
          "/api/v1/incidents",
          "releases that failed or were taken back; ?app, ?env",
          false,
@@ -227,6 +269,10 @@ const std::vector<Endpoint>& endpoints() {
     return table;
 }
 
+bool is_owner(const ServerInfo& info, const http::Peer& peer) {
+    return peer.local && (peer.uid == 0 || peer.uid == info.owner || peer.uid == ::geteuid());
+}
+
 http::Router make_router(const std::shared_ptr<Services>& services, bool public_only) {
     std::vector<http::Route> routes;
     for (const Endpoint& endpoint : endpoints()) {
@@ -255,15 +301,14 @@ http::Router make_router(const std::shared_ptr<Services>& services, bool public_
     }
     http::Router router(std::move(routes));
     if (!public_only) {
-        router.set_guard([owner = services->info.owner, self = ::geteuid()](
-                             const http::Request& request) -> std::optional<http::Response> {
-            const uid_t uid = request.peer.uid;
-            if (request.peer.local && (uid == 0 || uid == owner || uid == self)) {
+        router.set_guard([services](const http::Request& request) -> std::optional<http::Response> {
+            if (is_for_everybody(request) || is_owner(services->info, request.peer)) {
                 return std::nullopt;
             }
-            return http::problem(403, "refused",
-                                 "this daemon serves user " + std::to_string(owner) + " only",
-                                 "start one of your own with another --data, or ask its owner");
+            return http::problem(
+                403, "refused",
+                "this daemon serves user " + std::to_string(services->info.owner) + " only",
+                "start one of your own with another --data, or ask its owner");
         });
     }
     return router;
@@ -273,7 +318,8 @@ std::string reference_page() {
     std::string page =
         "# API\n\nServed on the daemon's UNIX socket `<data>/seatrial.sock` to root and the user "
         "who "
-        "started it; rows marked public also on the TCP port of `seatrial serve --port`. Errors "
+        "started it; `/api/v1/approvals` to approvers, too; rows marked public also on the TCP "
+        "port of `seatrial serve --port`. Errors "
         "are "
         "RFC 9457 problem documents with `code` and `hint`.\n\n"
         "| method | path | public | what it does |\n|---|---|---|---|\n";

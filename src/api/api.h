@@ -53,7 +53,11 @@ struct Endpoint {
 };
 const std::vector<Endpoint>& endpoints();
 
-// Router over all endpoints (UNIX socket; peers other than root, owner and ourselves get 403) or
+// Root, who started the daemon, or the daemon itself.
+bool is_owner(const ServerInfo& info, const http::Peer& peer);
+
+// Router over all endpoints (UNIX socket; peers other than owners get 403, but for those of
+// approvals, whose handlers look who asks) or
 // over the public ones only (TCP).
 http::Router make_router(const std::shared_ptr<Services>& services, bool public_only);
 

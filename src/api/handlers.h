@@ -28,6 +28,10 @@ http::Response post_resume(Services&, const http::Request&, const Context&);
 http::Response list_deployments(Services&, const http::Request&, const Context&);
 http::Response get_history(Services&, const http::Request&, const Context&);
 http::Response list_incidents(Services&, const http::Request&, const Context&);
+http::Response list_approvals(Services&, const http::Request&, const Context&);
+http::Response get_approval(Services&, const http::Request&, const Context&);
+http::Response post_approve(Services&, const http::Request&, const Context&);
+http::Response post_reject(Services&, const http::Request&, const Context&);
 http::Response post_backup(Services&, const http::Request&, const Context&);
 http::Response stream_logs(Services&, const http::Request&,
                            const std::shared_ptr<http::EventStream>&, const Context&);

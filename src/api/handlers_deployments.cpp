@@ -1,4 +1,5 @@
 // Deployments: deploy, promote, roll back, and what came of it.
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "api/body.h"
@@ -12,10 +13,6 @@ namespace {
 using nlohmann::json;
 
 constexpr int most_rows = 200;
-
-json deploying_json(const release::Deploying& in) {
-    return {{"life", in.life}, {"generation", in.generation}, {"after", in.after}};
-}
 
 // By id or tag.
 Result<release::Release> find_release(Services& services, const std::string& app,
@@ -121,7 +118,65 @@ Result<std::vector<store::Life>> deployments(Services& services, const http::Req
     return services.parts.records.lives(filter);
 }
 
+struct EventSource {
+    std::string life, app, env;
+};
+
+// Events of all of them in the order in which they happened.
+Result<json> history_of(Services& services, const std::vector<EventSource>& sources) {
+    constexpr int most_events = 2000;
+    std::map<std::int64_t, json> rows;
+    for (const auto& source : sources) {
+        TRY_ASSIGN(const auto events, services.parts.records.events(0, source.life, most_events));
+        for (const auto& event : events) {
+            rows[event.seq] = {{"at", render_time(event.at)},
+                               {"app", source.app},
+                               {"env", source.env},
+                               {"generation", event.generation},
+                               {"actor", event.actor},
+                               {"kind", event.kind},
+                               {"data", json::parse(event.data, nullptr, false)}};
+        }
+    }
+    json out = json::array();
+    for (auto& [seq, row] : rows) {
+        out.push_back(std::move(row));
+    }
+    return out;
+}
+
+http::Response accepted(Services& services, const Result<release::Deploying>& in) {
+    if (!in) {
+        return http::problem(in.error());
+    }
+    json out = deploying_json(*in);
+    if (in->waits) {
+        out = {{"approval", approval_json(services, *in->waits)}, {"after", in->after}};
+    }
+    return answer(202, out);
+}
+
 }    // namespace
+
+json deploying_json(const release::Deploying& in) {
+    return {{"life", in.life}, {"generation", in.generation}, {"after", in.after}};
+}
+
+Result<release::DeployRequest> make_deploy_request(Services& services, const Wanted& wanted) {
+    TRY_ASSIGN(const auto found, find_release(services, wanted.app, wanted.release));
+    TRY_ASSIGN(const auto app, parse_app_of(found.app_text, "seatrial.yaml"));
+    const auto server = services.parts.config.get();
+    TRY_ASSIGN(const auto environment, config::environment_for(*server, app, wanted.env));
+    release::DeployRequest out;
+    out.app = wanted.app;
+    out.env = wanted.env;
+    out.actor = wanted.actor;
+    out.reason = wanted.reason;
+    out.rules = approval_rules(services, environment, approval::deploy_action);
+    TRY_ASSIGN(out.settings, release::make_settings(app, environment));
+    out.content = release::make_content(found, app, environment);
+    return out;
+}
 
 http::Response post_deployment(Services& services, const http::Request& request,
                                const Context& /*ctx*/) {
@@ -134,31 +189,19 @@ http::Response post_deployment(Services& services, const http::Request& request,
         return http::problem(body.error());
     }
     const auto deployed = [&]() -> Result<release::Deploying> {
-        release::DeployRequest wanted;
+        Wanted wanted;
         wanted.app = body->value("app", "");
         wanted.env = body->value("env", "");
         wanted.actor = actor_of(request);
         wanted.reason = body->value("reason", "");
-        std::string name = body->value("release", "");
+        wanted.release = body->value("release", "");
         if (const std::string from = body->value("from", ""); !from.empty()) {
-            TRY_ASSIGN(name, serving_in(services, wanted.app, from));
+            TRY_ASSIGN(wanted.release, serving_in(services, wanted.app, from));
         }
-        TRY_ASSIGN(const auto found, find_release(services, wanted.app, name));
-        TRY_ASSIGN(const auto app, parse_app_of(found.app_text, "seatrial.yaml"));
-        const auto server = services.parts.config.get();
-        TRY_ASSIGN(const auto environment, config::environment_for(*server, app, wanted.env));
-        if (environment.approval) {
-            return fail(Code::refused,
-                        "releases in '" + wanted.env +
-                            "' need an approval, which cannot be given "
-                            "yet",
-                        "set `approval: false` for this environment in the server's file");
-        }
-        TRY_ASSIGN(wanted.settings, release::make_settings(app, environment));
-        wanted.content = release::make_content(found, app, environment);
-        return services.releases.deploy(wanted);
+        TRY_ASSIGN(const auto request_for, make_deploy_request(services, wanted));
+        return services.releases.deploy(request_for);
     }();
-    return deployed ? answer(202, deploying_json(*deployed)) : http::problem(deployed.error());
+    return accepted(services, deployed);
 }
 
 http::Response post_rollback(Services& services, const http::Request& request,
@@ -169,10 +212,19 @@ http::Response post_rollback(Services& services, const http::Request& request,
     if (!body) {
         return http::problem(body.error());
     }
-    const auto back = services.releases.roll_back(body->value("app", ""), body->value("env", ""),
-                                                  body->value("to", ""), actor_of(request),
-                                                  body->value("reason", ""));
-    return back ? answer(202, deploying_json(*back)) : http::problem(back.error());
+    const auto back = [&]() -> Result<release::Deploying> {
+        release::RollbackRequest wanted{body->value("app", ""),    body->value("env", ""),
+                                        body->value("to", ""),     actor_of(request),
+                                        body->value("reason", ""), {}};
+        const auto server = services.parts.config.get();
+        const auto environment = server->environments.find(wanted.env);
+        // An environment that is not configured any more has no rules: going back stays possible.
+        if (environment != server->environments.end()) {
+            wanted.rules = approval_rules(services, environment->second, approval::rollback_action);
+        }
+        return services.releases.roll_back(wanted);
+    }();
+    return accepted(services, back);
 }
 
 http::Response post_resume(Services& services, const http::Request& request,
@@ -209,24 +261,20 @@ http::Response get_history(Services& services, const http::Request& request,
     if (!lives) {
         return http::problem(lives.error());
     }
-    constexpr int most_events = 2000;
-    json out = json::array();
-    for (const auto& life : *lives) {
-        const auto events = services.parts.records.events(0, life.id, most_events);
-        if (!events) {
-            return http::problem(events.error());
-        }
-        for (const auto& event : *events) {
-            out.push_back({{"at", render_time(event.at)},
-                           {"app", life.app},
-                           {"env", life.env},
-                           {"generation", event.generation},
-                           {"actor", event.actor},
-                           {"kind", event.kind},
-                           {"data", json::parse(event.data, nullptr, false)}});
-        }
+    const auto asked = services.parts.records.approvals(query(request, "app"),
+                                                        query(request, "env"), false, most_rows);
+    if (!asked) {
+        return http::problem(asked.error());
     }
-    return answer(200, out);
+    std::vector<EventSource> sources;
+    for (const auto& life : *lives) {
+        sources.push_back({life.id, life.app, life.env});
+    }
+    for (const auto& approval : *asked) {
+        sources.push_back({approval.id, approval.app, approval.env});
+    }
+    const auto events = history_of(services, sources);
+    return events ? answer(200, *events) : http::problem(events.error());
 }
 
 http::Response list_incidents(Services& services, const http::Request& request,

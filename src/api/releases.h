@@ -1,6 +1,7 @@
 // What the handlers of releases, deployments and approvals share.
 #pragma once
 
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 
 #include "api/api.h"
@@ -11,5 +12,19 @@ namespace seatrial::api {
 
 // `invalid` with all faults at once.
 Result<config::App> parse_app_of(const std::string& text, const std::string& name);
+
+struct Wanted {
+    std::string app, env;
+    std::string release;    // id or tag
+    std::string actor, reason;
+};
+// With the environment's rules as they are now.
+Result<release::DeployRequest> make_deploy_request(Services& services, const Wanted& wanted);
+nlohmann::json deploying_json(const release::Deploying& in);
+
+// Who decides about `action` there: without approvers root and the daemon's owner.
+approval::Rules approval_rules(const Services& services, const config::Environment& environment,
+                               std::string_view action);
+nlohmann::json approval_json(Services& services, const store::Approval& approval);
 
 }    // namespace seatrial::api

@@ -291,9 +291,7 @@ private:
             if (event.kind == "outcome") {
                 upkeep_->one_ended();
             }
-            if (event.kind == "deploy") {
-                releases_->watch();
-            }
+            releases_->react(event);
             if (event.kind == "wanted" && branches_) {
                 timers_.set("refresh", std::chrono::seconds(1), [this] {
                     subjects_.submit({[this] { branches_->refresh(); }, "", "refresh"});

@@ -1,5 +1,8 @@
 #include "app/releases.h"
 
+#include <algorithm>
+
+#include "approval/approval.h"
 #include "base/names.h"
 #include "crypto/crypto.h"
 #include "docker/events.h"
@@ -10,6 +13,8 @@ namespace {
 
 constexpr const char* haproxy = "/usr/sbin/haproxy";
 constexpr int edge_files = 65536;
+constexpr const char* approvals_timer = "approvals";
+constexpr std::chrono::milliseconds longest_sleep{15 * 60'000};
 constexpr auto refresh_time = std::chrono::seconds(30);
 
 }    // namespace
@@ -73,7 +78,43 @@ void Releases::watch_edge() {
     }
 }
 
+void Releases::react(const store::Event& event) {
+    if (event.kind == "deploy") {
+        watch();    // from now on the engine's events matter
+    } else if (event.kind == approval::event_kind) {
+        rearm_approvals();
+    }
+}
+
+void Releases::rearm_approvals() {
+    const auto next = parts_.records.next_approval_expiry();
+    if (next && !*next) {
+        return parts_.timers.clear(approvals_timer);
+    }
+    auto delay = longest_sleep;    // also notices a changed wall clock
+    if (next) {
+        delay = std::clamp(**next - now_utc(), std::chrono::milliseconds(0), longest_sleep);
+    }
+    parts_.timers.set(approvals_timer, delay, [this] {
+        parts_.subjects.submit({[this] { expire_approvals(); }, "", approvals_timer});
+    });
+}
+
+void Releases::expire_approvals() {
+    if (stop_.context().cancelled()) {
+        return;
+    }
+    const auto expired = parts_.records.write(sql::Durability::full, [](store::Writer& writer) {
+        return approval::expire(writer, now_utc());
+    });
+    if (!expired) {
+        log::error("requests for approval do not end", expired.error());
+    }
+    rearm_approvals();
+}
+
 Status Releases::start() {
+    rearm_approvals();
     TRY_ASSIGN(const auto deployments, parts_.records.unfinished(release::deployment_kind));
     if (deployments.empty()) {
         return {};

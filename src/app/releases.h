@@ -36,13 +36,17 @@ public:
     Status start();
     // After this nothing is looked at any more; containers and edge go on. Repeatable.
     void stop();
-    // A deployment was wanted: from now on the engine's events matter.
-    void watch();
+    // Hears every event of the records; short.
+    void react(const store::Event& event);
 
     docker::Engine& engine() { return engine_; }
     release::Manager& manager() { return manager_; }
 
 private:
+    void watch();
+    // Requests for approval end by themselves, whoever looks.
+    void rearm_approvals();
+    void expire_approvals();
     Status launch_edge(const std::vector<std::string>& argv, const Context& ctx);
     void watch_edge();
     std::string edge_run() const;

@@ -1,64 +1,28 @@
 #include "cli/cli.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "app/daemon.h"
 #include "app/identity.h"
 #include "base/text.h"
-#include "cli/globals.h"
+#include "cli/commands.h"
 #include "cli/output.h"
 #include "cli/reference.h"
 
 namespace seatrial::cli {
 namespace {
 
-// All that can be set on the line. Lives as long as the parser.
-struct Options {
-    Globals globals;
-    std::string data;
-    UpOptions up;
-    ServeOptions serve;
-    LsOptions ls;
-    LogsOptions logs;
-    StopOptions stop;
-    KeyOptions key;
-    CleanupOptions cleanup;
-    DeployOptions deploy;
-    double hours = 0;
-    bool force = false;
-    std::string file = "seatrial.yaml", shell, folder;
-};
-
-using Run = std::function<int(Options&)>;
-
-struct Command {
-    const char* name;
-    const char* text;
-    std::function<void(CLI::App&, Options&)> options;
-    Run run;
-    bool hidden = false;
-};
-
 void add_key(CLI::App& app, KeyOptions& options) {
     app.add_option("KEY", options.key, "issue key, or app/KEY")->required();
     app.add_option("--env", options.env, "environment, when the key is in several");
 }
 
-void add_app(CLI::App& app, DeployOptions& options) {
-    app.add_option("--app", options.app, "app; else that of the repository one stands in");
-}
-
-void add_watching(CLI::App& app, DeployOptions& options) {
-    app.add_option("--reason", options.reason, "for the history");
-    app.add_flag("--wait", options.wait, "until drain and gates are through, not only the switch");
-    app.add_flag("--no-wait", options.no_wait, "return once it is accepted");
-}
-
 // NOLINTNEXTLINE(readability-function-size): a table, one row a command
-const std::vector<Command>& commands() {
-    static const std::vector<Command> table = {
+std::vector<Command> other_commands() {
+    return {
         {"init", "write seatrial.yaml from what the repository shows",
          [](CLI::App& app, Options& o) { app.add_flag("--force", o.force, "write it anew"); },
          [](Options& o) { return run_init(o.force, o.globals); }},
@@ -103,61 +67,6 @@ const std::vector<Command>& commands() {
                             "remove it earlier than the environment says, e.g. 2h");
          },
          [](Options& o) { return run_up(o.up, o.globals); }},
-        {"build", "build a release of a commit, once",
-         [](CLI::App& app, Options& o) {
-             app.add_option("--branch", o.deploy.branch, "branch or commit; else the current one");
-         },
-         [](Options& o) { return run_build(o.deploy, o.globals); }},
-        {"deploy", "build and deploy to an environment; users are switched once it is healthy",
-         [](CLI::App& app, Options& o) {
-             app.add_option("ENV", o.deploy.env, "environment")->required();
-             app.add_option("--branch", o.deploy.branch, "branch or commit; else the current one");
-             app.add_option("--release", o.deploy.release, "one that is built, by tag or id");
-             add_app(app, o.deploy);
-             add_watching(app, o.deploy);
-         },
-         [](Options& o) { return run_deploy(o.deploy, o.globals); }},
-        {"promote", "deploy what serves in one environment to another, as it is",
-         [](CLI::App& app, Options& o) {
-             app.add_option("--from", o.deploy.from, "environment")->default_str("stg");
-             app.add_option("--to", o.deploy.env, "environment")->default_str("prd");
-             add_app(app, o.deploy);
-             add_watching(app, o.deploy);
-         },
-         [](Options& o) {
-             o.deploy.from = o.deploy.from.empty() ? "stg" : o.deploy.from;
-             o.deploy.env = o.deploy.env.empty() ? "prd" : o.deploy.env;
-             return run_promote(o.deploy, o.globals);
-         }},
-        {"rollback", "back to the release before; holds automation",
-         [](CLI::App& app, Options& o) {
-             app.add_option("ENV", o.deploy.env, "environment")->required();
-             app.add_option("--to", o.deploy.release, "a release kept there, by tag or id");
-             add_app(app, o.deploy);
-             add_watching(app, o.deploy);
-         },
-         [](Options& o) { return run_rollback(o.deploy, o.globals); }},
-        {"resume", "let automation deploy again after a rollback by hand",
-         [](CLI::App& app, Options& o) {
-             app.add_option("ENV", o.deploy.env, "environment")->required();
-             add_app(app, o.deploy);
-         },
-         [](Options& o) { return run_resume(o.deploy, o.globals); }},
-        {"releases", "list the releases of an app, and where they serve",
-         [](CLI::App& app, Options& o) { add_app(app, o.deploy); },
-         [](Options& o) { return run_releases(o.deploy, o.globals); }},
-        {"history", "what happened to releases in an environment",
-         [](CLI::App& app, Options& o) {
-             app.add_option("ENV", o.deploy.env, "environment")->required();
-             add_app(app, o.deploy);
-         },
-         [](Options& o) { return run_history(o.deploy, o.globals); }},
-        {"incidents", "releases that failed or were taken back, and why",
-         [](CLI::App& app, Options& o) {
-             add_app(app, o.deploy);
-             app.add_option("--env", o.deploy.env, "of one environment");
-         },
-         [](Options& o) { return run_incidents(o.deploy, o.globals); }},
         {"ls", "list previews",
          [](CLI::App& app, Options& o) {
              app.add_option("--app", o.ls.app, "of one app");
@@ -225,6 +134,16 @@ const std::vector<Command>& commands() {
          [](CLI::App& app, Options& o) { app.add_option("DIR", o.folder)->required(); },
          [](Options& o) { return run_reference(o.folder); }, true},
     };
+}
+
+const std::vector<Command>& commands() {
+    static const std::vector<Command> table = [] {
+        std::vector<Command> rows = other_commands();
+        const auto previews = std::ranges::find(rows, "ls", &Command::name);
+        const auto releases = release_commands();
+        rows.insert(previews, releases.begin(), releases.end());
+        return rows;
+    }();
     return table;
 }
 

@@ -135,6 +135,12 @@ std::string line_of(const std::string& kind, const json& data) {
         }
         return out;
     }
+    if (kind == "approval") {
+        const std::string state = text_of(data, "state");
+        const std::string why = text_of(data, state == "open" ? "reason" : "decision_reason");
+        return (state == "open" ? "asked for an approval" : state) + ": " + text_of(data, "tag") +
+               (why.empty() ? "" : " (" + why + ")");
+    }
     if (kind == "hold_lifted") {
         return "automation may deploy again";
     }
@@ -178,17 +184,61 @@ int print_list(const Result<json>& list, const Globals& globals,
     return 0;
 }
 
+namespace {
+
+// Gives the deployment to follow; null when `code` is the end of it.
+json await_approval(DaemonClient& daemon, const json& waiting, const DeployOptions& options,
+                    const Globals& globals, int& code, const Context& ctx) {
+    if (!globals.json) {
+        print_waiting(waiting["approval"]);
+    }
+    auto decision = await_decision(daemon, waiting, globals, ctx);
+    if (!decision) {
+        if (!ctx.cancelled()) {
+            code = report(decision.error(), globals);
+            return nullptr;
+        }
+        std::fprintf(stderr,
+                     "\nThe request stays; a yes starts it. The same command waits for it again, "
+                     "`seatrial reject %s --reason TEXT` takes it back.\n",
+                     text_of(waiting["approval"], "id").c_str());
+        code = 130;
+        return nullptr;
+    }
+    if (text_of(*decision, "state") != "approved") {
+        code = finish_undecided(*decision, options.env, globals);
+        return nullptr;
+    }
+    if (!globals.json) {
+        std::printf("approved by %s\n", text_of(*decision, "by").c_str());
+        std::fflush(stdout);
+    }
+    return std::move(*decision);
+}
+
+}    // namespace
+
 int deploy_and_follow(DaemonClient& daemon, const std::string& path, const json& body,
                       const DeployOptions& options, const Globals& globals, const Context& ctx) {
-    const auto deploying = daemon.call("POST", path, body, ctx);
+    auto deploying = daemon.call("POST", path, body, ctx);
     if (!deploying) {
         return report(deploying.error(), globals);
     }
+    const bool waits = deploying->contains("approval");
     if (options.no_wait) {
         if (globals.json) {
             print_json(*deploying);
+        } else if (waits) {
+            print_waiting((*deploying)["approval"]);
         }
         return 0;
+    }
+    if (waits) {
+        int code = 0;
+        *deploying = await_approval(daemon, *deploying, options, globals, code, ctx);
+        if (deploying->is_null()) {
+            return code;
+        }
     }
     const auto outcome = follow(daemon, *deploying, options.wait, globals, ctx);
     if (!outcome) {

@@ -26,7 +26,17 @@ int print_list(const Result<nlohmann::json>& list, const Globals& globals,
 // One line for an event of a deployment; "" for what people need not see.
 std::string line_of(const std::string& kind, const nlohmann::json& data);
 
-// Posts, follows, and tells how it ended. Ctrl-C only ends the watching.
+// A request that waits for a person: says who may decide, and how.
+void print_waiting(const nlohmann::json& approval);
+// Until it is decided, by whomever; gives the data of the deciding event.
+Result<nlohmann::json> await_decision(DaemonClient& daemon, const nlohmann::json& waiting,
+                                      const Globals& globals, const Context& ctx);
+// A request that ended without a yes: rejected 3, expired 5, superseded 1.
+int finish_undecided(const nlohmann::json& decision, const std::string& env,
+                     const Globals& globals);
+
+// Posts, waits for an approval where one is needed, follows, and tells how it ended. Ctrl-C only
+// ends the watching.
 int deploy_and_follow(DaemonClient& daemon, const std::string& path, const nlohmann::json& body,
                       const DeployOptions& options, const Globals& globals, const Context& ctx);
 

@@ -50,6 +50,11 @@ struct DeployOptions {
     std::string reason;
     bool wait = false, no_wait = false;
 };
+struct ApprovalOptions {
+    std::string id, reason;
+    std::string app, env;
+    bool all = false;
+};
 struct StopOptions : KeyOptions {
     bool no_wait = false;
 };
@@ -79,6 +84,9 @@ int run_resume(const DeployOptions& options, const Globals& globals);
 int run_releases(const DeployOptions& options, const Globals& globals);
 int run_history(const DeployOptions& options, const Globals& globals);
 int run_incidents(const DeployOptions& options, const Globals& globals);
+int run_approvals(const ApprovalOptions& options, const Globals& globals);
+int run_approve(const ApprovalOptions& options, const Globals& globals);
+int run_reject(const ApprovalOptions& options, const Globals& globals);
 int run_reference(const std::string& folder);
 
 // Tells what went wrong on stderr (what, why, what to do) or, with --json, as one document on

@@ -14,6 +14,7 @@ const std::vector<Key>& all_keys() {
     static const std::vector<Key> table = [] {
         std::vector<Key> rows(app_keys().begin(), app_keys().end());
         rows.insert(rows.end(), server_keys().begin(), server_keys().end());
+        rows.insert(rows.end(), environment_keys().begin(), environment_keys().end());
         return rows;
     }();
     return table;

@@ -61,8 +61,9 @@ struct Key {
 };
 
 const std::vector<Key>& all_keys();
-std::span<const Key> app_keys();       // keys_app.cpp
-std::span<const Key> server_keys();    // keys_server.cpp, environments too
+std::span<const Key> app_keys();            // keys_app.cpp
+std::span<const Key> environment_keys();    // keys_environments.cpp
+std::span<const Key> server_keys();         // keys_server.cpp, the rest
 // The row for `name` under the row `parent` ("" = top): the exact one, else the '*' one.
 const Key* find_key(std::string_view parent, std::string_view name);
 // The rows one level below `parent`, in table order.

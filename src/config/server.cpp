@@ -68,6 +68,8 @@ void read_environment(const Node& node, Environment& out) {
         read(*approval, "required", out.approval);
         read(*approval, "approvers", out.approvers);
         read(*approval, "expires", out.approval_expires);
+        read(*approval, "self", out.approval_self);
+        read(*approval, "rollback", out.approval_rollback);
     }
 }
 

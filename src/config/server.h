@@ -57,8 +57,10 @@ struct Environment {
     std::string min_isolation = "basic";    // basic | standard | strong
     Limits limits;
     std::vector<std::string> branches;    // globs allowed; empty = any
-    bool approval = false;                // prd: refused until approvals exist
+    bool approval = false;                // a person must say yes first
     std::vector<std::string> approvers;
+    bool approval_self = true;         // also who asked
+    bool approval_rollback = false;    // for rollbacks, too
     std::chrono::milliseconds approval_expires{4 * 3'600'000};
     std::string on_reboot = "restart";         // restart | remove
     std::string cluster, role;                 // k8s, later

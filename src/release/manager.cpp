@@ -2,24 +2,32 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/failpoint.h"
 #include "base/names.h"
 #include "crypto/crypto.h"
+#include "release/builder.h"
 
 namespace seatrial::release {
 namespace {
 
 using nlohmann::json;
 
-store::Event asked(const store::Life& life, const Spec& spec, const char* kind) {
+std::string dump(const json& value) {
+    return value.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+store::Event make_event(const store::Life& life, const Spec& spec, const char* kind,
+                        const json& more = json::object()) {
     store::Event event;
     event.at = now_utc();
     event.life = life.id;
     event.generation = life.generation;
     event.actor = spec.actor;
     event.kind = kind;
-    event.data =
-        json{{"release", spec.wanted.release}, {"tag", spec.wanted.tag}, {"reason", spec.reason}}
-            .dump(-1, ' ', false, json::error_handler_t::replace);
+    json data = {
+        {"release", spec.wanted.release}, {"tag", spec.wanted.tag}, {"reason", spec.reason}};
+    data.update(more);
+    event.data = dump(data);
     return event;
 }
 
@@ -52,107 +60,218 @@ Status check_request(const DeployRequest& request) {
 
 }    // namespace
 
-Result<Deploying> Manager::want(store::Writer& writer, store::Life& life, Spec& spec,
-                                Standing& standing, const Content& content) {
-    spec.wanted = content;
-    standing.state.wanted = content.release;
-    standing.state.step = -1;
-    standing.state.stopped = false;
-    standing.state.switched_at.reset();
-    standing.failure.clear();
-    standing.began_at = now_utc();
-    ++life.generation;
-    life.spec = render_spec(spec);
-    life.status = render_standing(standing);
-    life.changed_at = now_utc();
+// What somebody proposes, while its transaction goes on.
+struct Manager::Proposal {
+    std::string_view action;
+    std::string app, env, actor, reason;
+    store::Life life;
+    Spec spec;
+    Standing standing;
+    Content content;    // what would run
+};
+
+namespace {
+
+using Proposal = Manager::Proposal;
+
+// What is deployed there already; false: nothing.
+Result<bool> load(store::Writer& writer, Proposal& now) {
+    TRY_ASSIGN(const auto existing, writer.live(deployment_kind, now.app, "", now.env));
+    if (!existing) {
+        return false;
+    }
+    now.life = *existing;
+    TRY_ASSIGN(now.spec, parse_spec(now.life.spec));
+    TRY_ASSIGN(now.standing, parse_standing(now.life.status));
+    return true;
+}
+
+Status admit_deploy(store::Writer& writer, const DeployRequest& request, Proposal& now) {
+    TRY_ASSIGN(const bool exists, load(writer, now));
+    if (!exists) {
+        now.life.kind = deployment_kind;
+        now.life.created_at = now_utc();
+        now.life.id = make_ulid(now.life.created_at.time_since_epoch().count(),
+                                crypto::random_u64(), crypto::random_u64());
+        now.life.app = request.app;
+        now.life.env = request.env;
+        now.life.state = "starting";
+    }
+    if (now.spec.held && !request.manual) {
+        return fail(Code::refused, request.app + " in " + request.env + " was rolled back by hand",
+                    "`seatrial resume " + request.env + "` lets automation go on");
+    }
+    TRY_ASSIGN(const auto release, writer.release(request.content.release));
+    if (release && !release->rejected.empty()) {
+        return fail(Code::refused,
+                    "release " + request.content.tag + " was rejected: " + release->rejected,
+                    "build a new one");
+    }
+    now.spec.app = request.app;
+    now.spec.env = request.env;
+    now.spec.settings = request.settings;
+    now.content = request.content;
+    set_hold(now.spec, false, "", "");
+    return {};
+}
+
+Status admit_rollback(store::Writer& writer, const RollbackRequest& request, Proposal& now) {
+    TRY_ASSIGN(const bool exists, load(writer, now));
+    if (!exists) {
+        return fail(Code::not_found,
+                    "nothing of " + request.app + " is deployed in " + request.env);
+    }
+    const std::string& to = request.to;
+    const auto is_meant = [&](const Content& content) {
+        return content.release == to || content.tag == to;
+    };
+    if (to.empty() || is_meant(now.spec.previous)) {
+        now.content = now.spec.previous;
+    } else {
+        for (const auto& [slot, content] : now.standing.contents) {
+            if (is_meant(content)) {
+                now.content = content;
+            }
+        }
+    }
+    if (now.content.release.empty()) {
+        return fail(Code::not_found,
+                    to.empty() ? "there is no release before this one in " + request.env
+                               : "release " + to + " is not kept in " + request.env,
+                    "deploy it by its id; `seatrial releases` lists them");
+    }
+    set_hold(now.spec, true, request.actor, request.reason);
+    return {};
+}
+
+Result<Deploying> want(store::Writer& writer, Proposal& now) {
+    State& state = now.standing.state;
+    now.spec.actor = now.actor;
+    now.spec.reason = now.reason;
+    now.spec.wanted = now.content;
+    state.wanted = now.content.release;
+    state.step = -1;
+    state.stopped = false;
+    state.switched_at.reset();
+    now.standing.failure.clear();
+    now.standing.began_at = now_utc();
+    ++now.life.generation;
+    now.life.spec = render_spec(now.spec);
+    now.life.status = render_standing(now.standing);
+    now.life.changed_at = now_utc();
     TRY_ASSIGN(const std::int64_t after, writer.last_event());
-    TRY(writer.put_life(life));
-    return Deploying{life.id, life.generation, after};
+    TRY(writer.put_life(now.life));
+    return Deploying{now.life.id, now.life.generation, after, {}};
 }
 
-Result<Deploying> Manager::deploy(const DeployRequest& request) {
+// What a yes would allow, for people; its digest is what the yes is bound to.
+Result<approval::Asked> make_asked(store::Writer& writer, const Proposal& now) {
+    json details = {{"tag", now.content.tag}, {"components", json::object()}};
+    json bound = {{"action", now.action},
+                  {"app", now.app},
+                  {"env", now.env},
+                  {"release", now.content.release},
+                  {"components", json::array()}};
+    for (const auto& part : now.content.components) {
+        details["components"][part.name] = part.image;
+        bound["components"].push_back({part.name, part.image, part.argv});
+    }
+    TRY_ASSIGN(const auto row, writer.release(now.content.release));
+    if (row) {
+        TRY_ASSIGN(const auto release, release_of(*row));
+        details["commit"] = bound["commit"] = release.commit;
+    }
+    const auto serving = now.standing.contents.find(now.standing.state.stable);
+    if (serving != now.standing.contents.end()) {
+        details["serving"] = serving->second.tag;
+    }
+    return approval::Asked{
+        std::string(now.action),         now.app,   now.env,    now.content.release,
+        crypto::sha256_hex(dump(bound)), now.actor, now.reason, dump(details)};
+}
+
+}    // namespace
+
+Result<Deploying> Manager::propose(const approval::Rules& rules, const approval::Decision* decision,
+                                   const Proposal& proposal, const Admit& admit) {
+    const bool asks = rules.required && decision == nullptr;
+    if (asks) {
+        TRY(approval::check_possible(rules, proposal.actor, approval::find_user));
+    }
+    Deploying out;
+    TRY(records_.write(sql::Durability::full, [&](store::Writer& writer) -> Status {
+        Proposal now = proposal;
+        TRY(admit(writer, now));
+        TRY_ASSIGN(const auto asked, make_asked(writer, now));
+        if (asks) {
+            TRY_ASSIGN(out.after, writer.last_event());
+            TRY_ASSIGN(auto opened, approval::ask(writer, asked, rules, now_utc()));
+            out.waits = std::move(opened.approval);
+            return {};
+        }
+        TRY_ASSIGN(out, want(writer, now));
+        TRY(approval::supersede(writer, now.app, now.env, now.actor,
+                                decision != nullptr ? decision->id : "", now_utc()));
+        json more = json::object();
+        if (decision != nullptr) {
+            const json started = {
+                {"life", out.life}, {"generation", out.generation}, {"after", out.after}};
+            TRY_ASSIGN(const auto decided,
+                       approval::decide(writer, *decision, asked.digest, dump(started), now_utc()));
+            more = {{"approval", decided.id}, {"approved_by", decision->actor}};
+        }
+        return writer.add_event(
+            make_event(now.life, now.spec, std::string(now.action).c_str(), more));
+    }));
+    if (out.waits) {
+        TRY(failpoint("approval.asked"));
+        return out;
+    }
+    if (decision != nullptr) {
+        TRY(failpoint("approval.given"));
+    }
+    reconciler_.supersede(out.life);
+    return out;
+}
+
+Result<Deploying> Manager::put_deploy(const DeployRequest& request,
+                                      const approval::Decision* decision) {
     TRY(check_request(request));
-    Deploying out;
-    TRY(records_.write(sql::Durability::full, [&](store::Writer& writer) -> Status {
-        TRY_ASSIGN(const auto existing, writer.live(deployment_kind, request.app, "", request.env));
-        store::Life life;
-        Spec spec;
-        Standing standing;
-        if (existing) {
-            life = *existing;
-            TRY_ASSIGN(spec, parse_spec(life.spec));
-            TRY_ASSIGN(standing, parse_standing(life.status));
-        } else {
-            life.kind = deployment_kind;
-            life.created_at = now_utc();
-            life.id = make_ulid(life.created_at.time_since_epoch().count(), crypto::random_u64(),
-                                crypto::random_u64());
-            life.app = request.app;
-            life.env = request.env;
-            life.state = "starting";
-        }
-        if (spec.held && !request.manual) {
-            return fail(Code::refused,
-                        request.app + " in " + request.env + " was rolled back by hand",
-                        "`seatrial resume " + request.env + "` lets automation go on");
-        }
-        TRY_ASSIGN(const auto release, writer.release(request.content.release));
-        if (release && !release->rejected.empty()) {
-            return fail(Code::refused,
-                        "release " + request.content.tag + " was rejected: " + release->rejected,
-                        "build a new one");
-        }
-        spec.app = request.app;
-        spec.env = request.env;
-        spec.settings = request.settings;
-        spec.actor = request.actor;
-        spec.reason = request.reason;
-        set_hold(spec, false, "", "");
-        TRY_ASSIGN(out, want(writer, life, spec, standing, request.content));
-        return writer.add_event(asked(life, spec, "deploy"));
-    }));
-    reconciler_.supersede(out.life);
-    return out;
+    return propose(
+        request.rules, decision,
+        {approval::deploy_action,
+         request.app,
+         request.env,
+         request.actor,
+         request.reason,
+         {},
+         {},
+         {},
+         {}},
+        [&](store::Writer& writer, Proposal& now) { return admit_deploy(writer, request, now); });
 }
 
-Result<Deploying> Manager::roll_back(const std::string& app, const std::string& env,
-                                     const std::string& to, const std::string& actor,
-                                     const std::string& reason) {
-    Deploying out;
-    TRY(records_.write(sql::Durability::full, [&](store::Writer& writer) -> Status {
-        TRY_ASSIGN(const auto existing, writer.live(deployment_kind, app, "", env));
-        if (!existing) {
-            return fail(Code::not_found, "nothing of " + app + " is deployed in " + env);
-        }
-        store::Life life = *existing;
-        TRY_ASSIGN(Spec spec, parse_spec(life.spec));
-        TRY_ASSIGN(Standing standing, parse_standing(life.status));
-        Content target = spec.previous;
-        if (!to.empty()) {
-            target = Content();
-            for (const auto& [slot, content] : standing.contents) {
-                if (content.release == to || content.tag == to) {
-                    target = content;
-                }
-            }
-            if (spec.previous.release == to || spec.previous.tag == to) {
-                target = spec.previous;
-            }
-        }
-        if (target.release.empty()) {
-            return fail(Code::not_found,
-                        to.empty() ? "there is no release before this one in " + env
-                                   : "release " + to + " is not kept in " + env,
-                        "deploy it by its id; `seatrial releases` lists them");
-        }
-        spec.actor = actor;
-        spec.reason = reason;
-        set_hold(spec, true, actor, reason);
-        TRY_ASSIGN(out, want(writer, life, spec, standing, target));
-        return writer.add_event(asked(life, spec, "rollback"));
-    }));
-    reconciler_.supersede(out.life);
-    return out;
+Result<Deploying> Manager::put_rollback(const RollbackRequest& request,
+                                        const approval::Decision* decision) {
+    return propose(
+        request.rules, decision,
+        {approval::rollback_action,
+         request.app,
+         request.env,
+         request.actor,
+         request.reason,
+         {},
+         {},
+         {},
+         {}},
+        [&](store::Writer& writer, Proposal& now) { return admit_rollback(writer, request, now); });
+}
+
+Status Manager::reject(const approval::Decision& decision) {
+    return records_.write(sql::Durability::full, [&](store::Writer& writer) -> Status {
+        TRY_ASSIGN(const auto done, approval::decide(writer, decision, "", "{}", now_utc()));
+        return {};
+    });
 }
 
 Result<bool> Manager::lift_hold(const std::string& app, const std::string& env,
@@ -179,7 +298,7 @@ Result<bool> Manager::lift_hold(const std::string& app, const std::string& env,
         ++life.generation;
         id = life.id;
         TRY(writer.put_life(life));
-        return writer.add_event(asked(life, spec, "hold_lifted"));
+        return writer.add_event(make_event(life, spec, "hold_lifted"));
     }));
     if (held) {
         reconciler_.supersede(id);

@@ -230,7 +230,7 @@ TEST_F(ReleaseEngine, DeploysSwitchesAndRollsBackWithoutAFailedRequest) {
     await(second, "receipt");
     EXPECT_EQ(get(), "two");
     EXPECT_EQ(containers(), 2U) << "the one before stays warm";
-    const auto back = manager_->roll_back("shop", "prd", "", "test", "for the test");
+    const auto back = manager_->roll_back({"shop", "prd", "", "test", "for the test"});
     ASSERT_TRUE(back);
     await(*back, "receipt");
     EXPECT_EQ(get(), "one");
@@ -243,7 +243,7 @@ TEST_F(ReleaseEngine, DeploysSwitchesAndRollsBackWithoutAFailedRequest) {
 TEST_F(ReleaseEngine, AHandMadeRollbackHoldsAutomation) {
     await(deploy("one"), "receipt");
     await(deploy("two"), "receipt");
-    const auto back = manager_->roll_back("shop", "prd", "one", "test", "too slow");
+    const auto back = manager_->roll_back({"shop", "prd", "one", "test", "too slow"});
     ASSERT_TRUE(back);
     await(*back, "receipt");
     DeployRequest automatic{"shop", "prd", content("three"), settings_, "push", "", false};
@@ -261,6 +261,39 @@ TEST_F(ReleaseEngine, AHandMadeRollbackHoldsAutomation) {
     ASSERT_TRUE(taken);
     await(*taken, "receipt");
     EXPECT_EQ(get(), "three");
+}
+
+TEST_F(ReleaseEngine, AYesAllowsExactlyWhatWasAskedFor) {
+    DeployRequest request{"shop", "prd", content("one"), settings_, "uid:1000", "", true, {}};
+    request.rules = {true, {"uid:1001"}, true, std::chrono::hours(1)};
+    const auto asked = manager_->deploy(request);
+    ASSERT_TRUE(asked) << render_error(asked.error());
+    ASSERT_TRUE(asked->waits.has_value());
+    EXPECT_TRUE(records_->unfinished(deployment_kind)->empty()) << "nothing is wanted";
+    const auto again = manager_->deploy(request);
+    ASSERT_TRUE(again && again->waits);
+    EXPECT_EQ(again->waits->id, asked->waits->id);
+
+    const approval::Decision yes{asked->waits->id, true, "uid:1001", ""};
+    DeployRequest other = request;
+    other.content.components[0].image = "sha256:other";
+    for (const auto& [env, wanted] : {std::pair("prd", other), std::pair("stg", request)}) {
+        DeployRequest elsewhere = wanted;
+        elsewhere.env = env;
+        const auto refused = manager_->deploy_approved(elsewhere, yes);
+        ASSERT_FALSE(refused);
+        EXPECT_EQ(refused.error().code, Code::refused);
+    }
+    EXPECT_TRUE(records_->unfinished(deployment_kind)->empty());
+
+    const auto started = manager_->deploy_approved(request, yes);
+    ASSERT_TRUE(started) << render_error(started.error());
+    const auto twice = manager_->deploy_approved(request, yes);
+    ASSERT_FALSE(twice);
+    EXPECT_EQ(twice.error().code, Code::conflict);
+    await(*started, "receipt");
+    EXPECT_EQ(get(), "one");
+    EXPECT_EQ(records_->life(started->life).value()->generation, 1);
 }
 
 TEST_F(ReleaseEngine, BadReleasesLeaveTheOldOneServing) {

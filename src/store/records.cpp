@@ -228,6 +228,36 @@ Result<std::vector<Incident>> Records::incidents(const std::string& app, const s
     });
 }
 
+Result<std::optional<Approval>> Records::approval(const std::string& id) {
+    TRY_ASSIGN(auto found,
+               impl_->read([&](sql::Sqlite& db) { return select_approvals(db, "id = ?", {id}); }));
+    return found.empty() ? std::optional<Approval>() : std::move(found.front());
+}
+
+Result<std::vector<Approval>> Records::approvals(const std::string& app, const std::string& env,
+                                                 bool open, int limit) {
+    return impl_->read([&](sql::Sqlite& db) {
+        return select_approvals(db,
+                                "(? = '' OR app = ?) AND (? = '' OR env = ?) AND (? = 0 OR state = "
+                                "'open') ORDER BY id DESC LIMIT ?",
+                                {app, app, env, env, open, limit});
+    });
+}
+
+Result<std::optional<WallTime>> Records::next_approval_expiry() {
+    std::optional<WallTime> next;
+    TRY(impl_->read([&](sql::Sqlite& db) {
+        return db.run("SELECT min(expires_at) FROM approval WHERE state = 'open'", {},
+                      [&](const sql::Row& row) -> Status {
+                          if (!row.null(0)) {
+                              next = wall(row.integer(0));
+                          }
+                          return {};
+                      });
+    }));
+    return next;
+}
+
 Result<std::vector<Event>> Records::events(std::int64_t after, const std::string& life, int limit) {
     return impl_->read([&](sql::Sqlite& db) {
         if (life.empty()) {

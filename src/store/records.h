@@ -52,6 +52,11 @@ public:
     Result<std::optional<Release>> release(const std::string& id);
     Result<std::vector<Incident>> incidents(const std::string& app, const std::string& env,
                                             int limit);    // "" = any
+    Result<std::optional<Approval>> approval(const std::string& id);
+    // Newest first; "" = any.
+    Result<std::vector<Approval>> approvals(const std::string& app, const std::string& env,
+                                            bool open, int limit);
+    Result<std::optional<WallTime>> next_approval_expiry();    // of the open ones
     Result<std::vector<Event>> events(std::int64_t after, const std::string& life, int limit);
     // Steps of a generation, or of the newest one that had any when generation is 0.
     Result<std::vector<Event>> steps(const std::string& life, std::int64_t generation);

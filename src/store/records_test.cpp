@@ -107,7 +107,8 @@ TEST_F(RecordsTest, AnOlderSchemaIsBroughtForwardWithItsRows) {
         auto db = sql::Sqlite::open(folder / "seatrial.db");
         ASSERT_TRUE(db);
         ASSERT_TRUE(
-            db->script("DROP TABLE release; DROP TABLE incident; DROP INDEX life_subject; "
+            db->script("DROP TABLE release; DROP TABLE incident; DROP TABLE approval; "
+                       "DROP INDEX life_subject; "
                        "DROP INDEX life_key; DROP INDEX life_unwarned; DROP INDEX life_ending; "
                        "CREATE UNIQUE INDEX life_subject ON life (app, key, env) WHERE "
                        "wanted = 1; PRAGMA user_version = 1"));
@@ -115,6 +116,7 @@ TEST_F(RecordsTest, AnOlderSchemaIsBroughtForwardWithItsRows) {
     open();
     EXPECT_EQ(records->lives({})->size(), 1U);
     EXPECT_TRUE(records->releases("shop", 1));
+    EXPECT_TRUE(records->approvals("shop", "", true, 1));
 }
 
 TEST_F(RecordsTest, SettlingNeverOverwritesWhatIsNewerOrWhatPeopleSet) {

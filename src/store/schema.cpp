@@ -6,7 +6,7 @@ namespace seatrial::store {
 namespace {
 
 // Migration N brings version N to N + 1. Never edited once released; only appended.
-constexpr std::array<const char*, 2> migrations = {R"sql(
+constexpr std::array<const char*, 3> migrations = {R"sql(
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
 CREATE TABLE life (
@@ -101,6 +101,27 @@ CREATE TABLE incident (
     data TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX incident_app ON incident (app, id);
+)sql",
+                                                   R"sql(
+CREATE TABLE approval (
+    id TEXT PRIMARY KEY,
+    action TEXT NOT NULL,
+    app TEXT NOT NULL,
+    env TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    state TEXT NOT NULL,
+    asked_by TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    asked_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    decided_by TEXT NOT NULL,
+    decision_reason TEXT NOT NULL,
+    decided_at INTEGER,
+    data TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX approval_place ON approval (app, env, id);
+CREATE INDEX approval_open ON approval (expires_at) WHERE state = 'open';
 )sql"};
 static_assert(migrations.size() == schema_version);
 

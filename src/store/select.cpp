@@ -6,6 +6,10 @@ const std::string life_columns =
     "id, kind, app, key, env, state, wanted, generation, done_generation, spec, status, "
     "created_at, changed_at, expires_at, pinned, warned";
 
+const std::string approval_columns =
+    "id, action, app, env, subject, digest, state, asked_by, reason, asked_at, expires_at, "
+    "decided_by, decision_reason, decided_at, data";
+
 std::int64_t millis(WallTime time) {
     return time.time_since_epoch().count();
 }
@@ -110,6 +114,28 @@ Result<std::vector<Incident>> select_incidents(sql::Sqlite& db, const std::strin
                [&](const sql::Row& row) -> Status {
                    rows.push_back(
                        {row.text(0), row.text(1), row.text(2), wall(row.integer(3)), row.text(4)});
+                   return {};
+               }));
+    return rows;
+}
+
+Result<std::vector<Approval>> select_approvals(sql::Sqlite& db, const std::string& tail,
+                                               const std::vector<sql::Value>& values) {
+    std::vector<Approval> rows;
+    TRY(db.run("SELECT " + approval_columns + " FROM approval WHERE " + tail, values,
+               [&](const sql::Row& row) -> Status {
+                   Approval out{row.text(0),           row.text(1),
+                                row.text(2),           row.text(3),
+                                row.text(4),           row.text(5),
+                                row.text(6),           row.text(7),
+                                row.text(8),           wall(row.integer(9)),
+                                wall(row.integer(10)), row.text(11),
+                                row.text(12),          {},
+                                row.text(14)};
+                   if (!row.null(13)) {
+                       out.decided_at = wall(row.integer(13));
+                   }
+                   rows.push_back(std::move(out));
                    return {};
                }));
     return rows;

@@ -11,6 +11,7 @@
 namespace seatrial::store {
 
 extern const std::string life_columns;
+extern const std::string approval_columns;
 
 std::int64_t millis(WallTime time);
 WallTime wall(std::int64_t value);
@@ -28,6 +29,8 @@ Result<std::vector<Slot>> select_slots(sql::Sqlite& db, const std::string& where
 Result<std::vector<Release>> select_releases(sql::Sqlite& db, const std::string& tail,
                                              const std::vector<sql::Value>& values);
 Result<std::vector<Incident>> select_incidents(sql::Sqlite& db, const std::string& tail,
+                                               const std::vector<sql::Value>& values);
+Result<std::vector<Approval>> select_approvals(sql::Sqlite& db, const std::string& tail,
                                                const std::vector<sql::Value>& values);
 Result<std::vector<Event>> select_events(sql::Sqlite& db, const std::string& tail,
                                          const std::vector<sql::Value>& values);

@@ -9,7 +9,7 @@
 
 namespace seatrial::store {
 
-inline constexpr int schema_version = 2;
+inline constexpr int schema_version = 3;
 
 // One existence of a preview, from first wanted to receipt; or what is deployed of an app in an
 // environment (kind "deployment", key "").
@@ -68,6 +68,21 @@ struct Incident {
     std::string app, env;
     WallTime at{};
     std::string data;    // JSON
+};
+
+// What somebody asked for and somebody else decides (approval/approval.h).
+struct Approval {
+    std::string id;        // ULID
+    std::string action;    // "deploy", "rollback"
+    std::string app, env;
+    std::string subject;    // release id
+    std::string digest;     // of all that a yes allows
+    std::string state;      // "open" and the final ones
+    std::string asked_by, reason;
+    WallTime asked_at{}, expires_at{};
+    std::string decided_by, decision_reason;
+    std::optional<WallTime> decided_at;
+    std::string data;    // JSON: tag, commit, components, ...
 };
 
 struct LifeFilter {

@@ -136,6 +136,38 @@ Status Writer::add_incident(const Incident& incident) {
                    {incident.id, incident.app, incident.env, millis(incident.at), incident.data});
 }
 
+Status Writer::add_approval(const Approval& in) {
+    const sql::Value decided = in.decided_at ? sql::Value(millis(*in.decided_at)) : sql::Value();
+    return db_.run(
+        "INSERT INTO approval (" + approval_columns + ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        {in.id, in.action, in.app, in.env, in.subject, in.digest, in.state, in.asked_by, in.reason,
+         millis(in.asked_at), millis(in.expires_at), in.decided_by, in.decision_reason, decided,
+         in.data});
+}
+
+Result<bool> Writer::settle_approval(const Approval& in) {
+    const sql::Value decided = in.decided_at ? sql::Value(millis(*in.decided_at)) : sql::Value();
+    TRY(
+        db_.run("UPDATE approval SET state = ?, decided_by = ?, decision_reason = ?, decided_at = "
+                "? WHERE id = ? AND state = 'open'",
+                {in.state, in.decided_by, in.decision_reason, decided, in.id}));
+    return db_.changes() > 0;
+}
+
+Result<std::optional<Approval>> Writer::approval(const std::string& id) {
+    TRY_ASSIGN(auto found, select_approvals(db_, "id = ?", {id}));
+    return found.empty() ? std::optional<Approval>() : std::move(found.front());
+}
+
+Result<std::vector<Approval>> Writer::open_approvals(const std::string& app,
+                                                     const std::string& env) {
+    return select_approvals(db_, "app = ? AND env = ? AND state = 'open' ORDER BY id", {app, env});
+}
+
+Result<std::vector<Approval>> Writer::overdue_approvals(WallTime now) {
+    return select_approvals(db_, "state = 'open' AND expires_at <= ? ORDER BY id", {millis(now)});
+}
+
 Result<std::int64_t> Writer::count_owned(const std::string& life) {
     return select_number(db_, "SELECT count(*) FROM owned WHERE life = ?", {life});
 }

@@ -38,6 +38,12 @@ public:
     Result<std::optional<Release>> release(const std::string& id);
     Status forget_release(const std::string& id);
     Status add_incident(const Incident& incident);
+    Status add_approval(const Approval& approval);
+    // Writes state and decision of one that is still open; false: somebody was first.
+    Result<bool> settle_approval(const Approval& approval);
+    Result<std::optional<Approval>> approval(const std::string& id);
+    Result<std::vector<Approval>> open_approvals(const std::string& app, const std::string& env);
+    Result<std::vector<Approval>> overdue_approvals(WallTime now);    // open and past their time
     Result<std::int64_t> count_owned(const std::string& life);
     Result<std::optional<std::int64_t>> slot_of_role(const std::string& kind,
                                                      const std::string& place,
