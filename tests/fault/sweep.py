@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The kill-point sweep: SIGKILL at every step and phase of up, update, stop and expiry, and once
-more while the next daemon recovers; then the preview must be as wanted, and after a stop the
-census equal to the one before.
+more while the next daemon recovers; then the preview must be as wanted, and after its end the
+census equal to the one before. A voyage (up, update, an end) passes one point in each of its legs.
 
     sweep.py --quick      every point once, one seeded second kill each (the default)
     sweep.py --full       every hit of every point, every second point, then random kills
@@ -14,6 +14,7 @@ import argparse
 import collections
 import contextlib
 import dataclasses
+import itertools
 import os
 import pathlib
 import queue
@@ -80,6 +81,8 @@ class World:
         self.texts = 0
         self.past_its_time = False
         self.baseline = None
+        self.running = False        # whether the preview runs, as the last leg left it
+        self.since_census = []      # the points passed since the census was last equal
 
     def close(self):
         self.site.close()
@@ -176,8 +179,10 @@ def quiet_process(process):
 
 
 class Scenario:
-    """prepare: with a healthy daemon; act: the client that is at work when the daemon dies;
-    check: what must hold in the end."""
+    """from_running, to_running: whether the preview runs before and after it; prepare: before the
+    daemon with the kill starts; act: the client that is at work when it dies; check: what must
+    hold in the end."""
+    from_running = to_running = True
 
     def prepare(self, world):
         pass
@@ -191,6 +196,7 @@ class Scenario:
 
 class Up(Scenario):
     name = "up"
+    from_running = False
 
     def act(self, world):
         return world.up()
@@ -202,17 +208,15 @@ class Up(Scenario):
 
 class Update(Up):
     name = "update"
+    from_running = True
 
     def prepare(self, world):
-        world.finish(world.up())
         world.next_commit()
 
 
 class Stop(Scenario):
     name = "stop"
-
-    def prepare(self, world):
-        world.finish(world.up())
+    to_running = False
 
     def act(self, world):
         return world.stop()
@@ -227,7 +231,6 @@ class Expire(Stop):
     name = "expire"
 
     def prepare(self, world):
-        world.finish(world.up())
         world.past_its_time = True
 
     def act(self, world):
@@ -250,42 +253,60 @@ def converge(world, again, accept=(0,)):
     harness.wait_for(done, "the wanted state", 60, 0.05)
 
 
-def record_points(world, scenario):
-    """One clean run: [(name, hits)] in the order of the first hit."""
-    world.serve_healthy()
+def set_out(world, scenario):
+    """What the scenario starts from, made by a healthy daemon where the last leg left another."""
+    if world.running != scenario.from_running:
+        if world.site.daemon.process.poll() is not None:
+            world.serve_healthy()
+        if scenario.from_running:
+            world.finish(world.up())
+            world.running = True
+        else:
+            clean_up(world)
     scenario.prepare(world)
     world.end_daemon()
     world.record.clear()
+
+
+def arrive(world, scenario):
+    """Checks with the healthy daemon that runs; after an end nothing may be left."""
+    scenario.check(world)
+    world.running = scenario.to_running
+    if not world.running:
+        clean_up(world)
+
+
+def record_points(world, scenario):
+    """One clean run: [(name, hits)] in the order of the first hit."""
+    set_out(world, scenario)
     assert world.serve().wait_ready(), "the daemon does not start"
     world.finish(scenario.act(world))
     # Only what the act passes: asking again, as the check does, passes points of its own.
     hits = collections.Counter(name for name in world.record.lines("hit")
                                if not name.startswith(BY_THE_CLOCK))
-    scenario.check(world)
-    clean_up(world)
+    arrive(world, scenario)
     return list(hits.items())
 
 
 def clean_up(world):
-    """Stops the preview with a healthy daemon and compares the census."""
-    if world.site.daemon.process.poll() is not None:
-        world.serve_healthy()
+    """Stops the preview with the healthy daemon and compares the census."""
     if world.site.state(KEY) not in (None, "removed"):
         world.finish(world.stop())
+    world.running = False
     if world.baseline is not None:
-        world.site.wait_census(world.baseline)
-    world.site.daemon.terminate()
+        try:
+            world.site.wait_census(world.baseline)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\nafter {', '.join(world.since_census)}") from None
+    world.since_census.clear()
 
 
 def run_point(world, point, second=None):
     """Kills at `point` and, when given, at `second` = (name, hit) in the recovery.
     Returns whether the second kill happened."""
     scenario = SCENARIOS[point.scenario]
-    world.serve_healthy()
-    scenario.prepare(world)
-    world.end_daemon()
-    world.record.clear()
-
+    set_out(world, scenario)
+    world.since_census.append(str(point))
     daemon = world.serve([(point.name, point.hit)])
     if daemon.wait_ready():
         with quiet_process(scenario.act(world)) as client:
@@ -294,8 +315,7 @@ def run_point(world, point, second=None):
     daemon.kill()
     if not fired:
         world.serve_healthy()
-        scenario.check(world)
-        clean_up(world)
+        arrive(world, scenario)
         raise NotReached(f"{point} did not fire")
 
     second_fired = False
@@ -311,8 +331,7 @@ def run_point(world, point, second=None):
         second_fired = world.record.fired(second[0])
         daemon.kill()
     world.serve_healthy()
-    scenario.check(world)
-    clean_up(world)
+    arrive(world, scenario)
     return second_fired
 
 
@@ -335,7 +354,7 @@ class Sweep:
         self.world_count = 0
 
     def plan(self, points):
-        """[(point, second)] for the mode, in a seeded order so that workers share evenly."""
+        """Voyages for the mode, each a list of (point, second), in a seeded order."""
         runs = []
         stop_names = {name for name, _ in points.get("stop", ())}
         for scenario, hits in points.items():
@@ -358,7 +377,9 @@ class Sweep:
             runs.append((Point(scenario, name, self.random.randint(1, count)),
                          (other[0], self.random.randint(1, other[1]))))
         self.random.shuffle(runs)
-        return runs
+        legs = [[run for run in runs if run[0].scenario in names]
+                for names in (("up",), ("update",), ("stop", "expire"))]
+        return [[leg for leg in voyage if leg] for voyage in itertools.zip_longest(*legs)]
 
     def fresh_world(self, postgres):
         with self.lock:
@@ -383,20 +404,21 @@ class Sweep:
             postgres.make_database("tiny_dev", harness.TEMPLATE_SQL)
             while not self.stopped.is_set():
                 try:
-                    point, second = todo.get_nowait()
+                    voyage = todo.get_nowait()
                 except queue.Empty:
                     return
-                try:
-                    world = world or self.fresh_world(postgres)
-                    fired = self.run_until_reached(world, point, second)
-                    with self.lock:
-                        self.done += 1
-                        self.second_fired += fired
-                except Exception as error:  # noqa: BLE001 - every fault is a failure of this point
-                    self.fail(point, second, error, world)
-                    if world:
-                        world.close()
-                    world = None
+                for point, second in voyage:
+                    try:
+                        world = world or self.fresh_world(postgres)
+                        fired = self.run_until_reached(world, point, second)
+                        with self.lock:
+                            self.done += 1
+                            self.second_fired += fired
+                    except Exception as error:  # noqa: BLE001 - any fault is a failure of this point
+                        self.fail(point, second, error, world)
+                        if world:
+                            world.close()
+                        world = None
         finally:
             if world:
                 world.close()
@@ -439,9 +461,9 @@ class Sweep:
                         print(f"{scenario}:{name} {count}")
                 return 0
             todo = queue.Queue()
-            runs = self.plan(points)
-            for run in runs:
-                todo.put(run)
+            voyages = self.plan(points)
+            for voyage in voyages:
+                todo.put(voyage)
             threads = [threading.Thread(target=self.worker, args=(todo,))
                        for _ in range(self.options.workers)]
             for thread in threads:
@@ -458,10 +480,11 @@ class Sweep:
             postgres.stop(remove=True)
             shutil.rmtree(folder, ignore_errors=True)
         distinct = sum(len(hits) for hits in points.values())
-        print(f"sweep: seed {self.options.seed}, {distinct} points, {len(runs)} runs, "
+        runs = sum(len(voyage) for voyage in voyages)
+        print(f"sweep: seed {self.options.seed}, {distinct} points, {runs} runs, "
               f"{self.done} good, {len(self.failures)} failed, {self.second_fired} second kills, "
               f"{time.monotonic() - started:.0f} s")
-        return 1 if self.failures or self.done != len(runs) or not runs else 0
+        return 1 if self.failures or self.done != runs or not runs else 0
 
 
 def parse(arguments):
