@@ -50,10 +50,10 @@ Status check_open(const store::Approval& approval, WallTime now) {
         if (now < approval.expires_at) {
             return {};
         }
-        return fail(Code::conflict,
-                    "the request " + approval.id + " expired at " +
-                        render_time(approval.expires_at),
-                    again);
+        return fail(
+            Code::conflict,
+            "the request " + approval.id + " expired at " + render_time(approval.expires_at),
+            again);
     }
     const std::string when =
         approval.decided_at ? " at " + render_time(*approval.decided_at) : std::string();

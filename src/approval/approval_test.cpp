@@ -33,8 +33,14 @@ protected:
     }
     static Rules rules() { return {true, {"unix:alice", "uid:1001"}, true, 1h}; }
     static Asked asked(const std::string& digest, const std::string& env = "prd") {
-        return {"deploy", "shop",  env, "release-" + digest, digest,
-                "uid:1000", "for the sale", json{{"tag", "1.0-" + digest}}.dump()};
+        return {"deploy",
+                "shop",
+                env,
+                "release-" + digest,
+                digest,
+                "uid:1000",
+                "for the sale",
+                json{{"tag", "1.0-" + digest}}.dump()};
     }
     Opened ask(const Asked& what, WallTime now = noon) {
         Opened out;
@@ -140,9 +146,8 @@ TEST_F(Approvals, EndByThemselves) {
         return expire(writer, noon + 59min);
     }));
     EXPECT_EQ(state(id), "open");
-    ASSERT_TRUE(records_->write(sql::Durability::full, [&](store::Writer& writer) {
-        return expire(writer, noon + 1h);
-    }));
+    ASSERT_TRUE(records_->write(sql::Durability::full,
+                                [&](store::Writer& writer) { return expire(writer, noon + 1h); }));
     EXPECT_EQ(state(id), "expired");
     EXPECT_EQ(last_event(id)["state"], "expired");
     EXPECT_FALSE(records_->next_approval_expiry().value().has_value());

@@ -50,8 +50,7 @@ std::optional<uid_t> uid_of_actor(const std::string& actor) {
                : std::nullopt;
 }
 
-std::vector<uid_t> users_among(const std::vector<std::string>& entries,
-                               const FindUser& find_user) {
+std::vector<uid_t> users_among(const std::vector<std::string>& entries, const FindUser& find_user) {
     std::vector<uid_t> out;
     for (const auto& entry : entries) {
         auto uid = uid_of_actor(entry);
