@@ -10,6 +10,7 @@
 #include <set>
 
 #include "api/body.h"
+#include "api/releases.h"
 #include "base/text.h"
 #include "git/refs.h"
 #include "preview/spec.h"
@@ -202,6 +203,7 @@ http::Response post_cleanup(Services& services, const http::Request& request, co
     if (const auto swept = services.sweep(dry_run, confirmed, report, ctx); !swept) {
         return http::problem(swept.error());
     }
+    drop_images(services, dry_run, report, ctx);
     report["dry_run"] = dry_run;
     return answer(200, report);
 }

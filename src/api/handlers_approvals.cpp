@@ -54,19 +54,21 @@ Result<store::Approval> find_approval(Services& services, const http::Request& r
 
 // Starts what was asked for, as it was asked for: by whom, and why.
 Result<release::Deploying> start(Services& services, const store::Approval& approval,
-                                 const approval::Decision& decision) {
+                                 const approval::Decision& decision, const Context& ctx) {
     if (approval.action == approval::rollback_action) {
         return services.releases.roll_back_approved(
             {approval.app, approval.env, approval.subject, approval.asked_by, approval.reason, {}},
             decision);
     }
-    TRY_ASSIGN(const auto wanted,
-               make_deploy_request(services, {approval.app, approval.env, approval.subject,
-                                              approval.asked_by, approval.reason}));
+    TRY_ASSIGN(const auto wanted, make_deploy_request(services,
+                                                      {approval.app, approval.env, approval.subject,
+                                                       approval.asked_by, approval.reason},
+                                                      ctx));
     return services.releases.deploy_approved(wanted, decision);
 }
 
-http::Response decide(Services& services, const http::Request& request, bool yes) {
+http::Response decide(Services& services, const http::Request& request, bool yes,
+                      const Context& ctx) {
     const auto body = parse_body(request, {{"reason", Kind::text}});
     if (!body) {
         return http::problem(body.error());
@@ -79,7 +81,7 @@ http::Response decide(Services& services, const http::Request& request, bool yes
                                        approval::find_user));
         json out = json::object();
         if (yes) {
-            TRY_ASSIGN(const auto started, start(services, found, decision));
+            TRY_ASSIGN(const auto started, start(services, found, decision, ctx));
             out["started"] = deploying_json(started);
         } else {
             TRY(services.releases.reject(decision));
@@ -112,8 +114,7 @@ approval::Rules approval_rules(const Services& services, const config::Environme
 
 json approval_json(Services& services, const store::Approval& approval) {
     json out = json::parse(approval.data, nullptr, false);
-    const bool over =
-        approval.state == approval::open_state && now_utc() >= approval.expires_at;
+    const bool over = approval.state == approval::open_state && now_utc() >= approval.expires_at;
     const auto person = [](const std::string& actor) {
         const auto uid = approval::uid_of_actor(actor);
         return uid ? approval::person_of(*uid) : actor;
@@ -139,9 +140,8 @@ json approval_json(Services& services, const store::Approval& approval) {
 
 http::Response list_approvals(Services& services, const http::Request& request,
                               const Context& /*ctx*/) {
-    const auto rows =
-        services.parts.records.approvals(query(request, "app"), query(request, "env"),
-                                         query(request, "all") != "1", most_rows);
+    const auto rows = services.parts.records.approvals(query(request, "app"), query(request, "env"),
+                                                       query(request, "all") != "1", most_rows);
     if (!rows) {
         return http::problem(rows.error());
     }
@@ -160,14 +160,12 @@ http::Response get_approval(Services& services, const http::Request& request,
     return found ? answer(200, approval_json(services, *found)) : http::problem(found.error());
 }
 
-http::Response post_approve(Services& services, const http::Request& request,
-                            const Context& /*ctx*/) {
-    return decide(services, request, true);
+http::Response post_approve(Services& services, const http::Request& request, const Context& ctx) {
+    return decide(services, request, true, ctx);
 }
 
-http::Response post_reject(Services& services, const http::Request& request,
-                           const Context& /*ctx*/) {
-    return decide(services, request, false);
+http::Response post_reject(Services& services, const http::Request& request, const Context& ctx) {
+    return decide(services, request, false, ctx);
 }
 
 }    // namespace seatrial::api

@@ -162,8 +162,15 @@ json deploying_json(const release::Deploying& in) {
     return {{"life", in.life}, {"generation", in.generation}, {"after", in.after}};
 }
 
-Result<release::DeployRequest> make_deploy_request(Services& services, const Wanted& wanted) {
+Result<release::DeployRequest> make_deploy_request(Services& services, const Wanted& wanted,
+                                                   const Context& ctx) {
     TRY_ASSIGN(const auto found, find_release(services, wanted.app, wanted.release));
+    TRY_ASSIGN(const bool there, release::has_images(services.engine, found, ctx));
+    if (!there) {
+        return fail(
+            Code::not_found, "the images of release " + found.tag + " are gone",
+            "build it again: `git checkout " + found.commit.substr(0, 12) + "`, `seatrial build`");
+    }
     TRY_ASSIGN(const auto app, parse_app_of(found.app_text, "seatrial.yaml"));
     const auto server = services.parts.config.get();
     TRY_ASSIGN(const auto environment, config::environment_for(*server, app, wanted.env));
@@ -179,7 +186,7 @@ Result<release::DeployRequest> make_deploy_request(Services& services, const Wan
 }
 
 http::Response post_deployment(Services& services, const http::Request& request,
-                               const Context& /*ctx*/) {
+                               const Context& ctx) {
     const auto body = parse_body(request, {{"app", Kind::text},
                                            {"env", Kind::text},
                                            {"release", Kind::text},
@@ -198,7 +205,7 @@ http::Response post_deployment(Services& services, const http::Request& request,
         if (const std::string from = body->value("from", ""); !from.empty()) {
             TRY_ASSIGN(wanted.release, serving_in(services, wanted.app, from));
         }
-        TRY_ASSIGN(const auto request_for, make_deploy_request(services, wanted));
+        TRY_ASSIGN(const auto request_for, make_deploy_request(services, wanted, ctx));
         return services.releases.deploy(request_for);
     }();
     return accepted(services, deployed);

@@ -6,6 +6,8 @@
 #include "api/releases.h"
 #include "base/text.h"
 #include "git/refs.h"
+#include "log/log.h"
+#include "release/retention.h"
 
 namespace seatrial::api {
 namespace {
@@ -31,6 +33,14 @@ json release_json(const release::Release& in) {
                 {"components", components}};
     if (!in.rejected.empty()) {
         out["rejected"] = in.rejected;
+    }
+    return out;
+}
+
+json dropped_json(const std::vector<release::DroppedImage>& images) {
+    json out = json::array();
+    for (const auto& image : images) {
+        out.push_back({{"name", image.name}, {"bytes", image.bytes}});
     }
     return out;
 }
@@ -61,13 +71,36 @@ Result<json> build_release(Services& services, const http::Request& request, con
         return tl::unexpected(
             Error{Code::not_found, "the commit has not been sent yet", "", "", nullptr, "commit"});
     }
+    const auto server = services.parts.config.get();
+    auto& records = services.parts.records;
+    TRY(release::make_room(records, services.engine, server->docker_keep,
+                           server->docker_min_free_bytes, ctx));
     TRY_ASSIGN(const auto built, release::build(
-                                     services.parts.records, services.engine, mirror, wanted,
+                                     records, services.engine, mirror, wanted,
                                      [](const std::string&, std::string_view) {}, ctx));
-    return release_json(built);
+    json out = release_json(built);
+    // The release is good whatever comes of this.
+    const auto dropped =
+        release::drop_unneeded(records, services.engine, server->docker_keep, built.id, false, ctx);
+    if (!dropped) {
+        log::warn("images that nothing needs stay", dropped.error());
+    }
+    out["dropped_images"] = dropped_json(dropped.value_or(std::vector<release::DroppedImage>()));
+    return out;
 }
 
 }    // namespace
+
+void drop_images(Services& services, bool dry_run, json& report, const Context& ctx) {
+    const auto dropped =
+        release::drop_unneeded(services.parts.records, services.engine,
+                               services.parts.config.get()->docker_keep, "", dry_run, ctx);
+    if (!dropped) {
+        report["unlisted"].push_back(
+            {{"type", "images of releases"}, {"error", render_error(dropped.error())}});
+    }
+    report["images"] = dropped_json(dropped.value_or(std::vector<release::DroppedImage>()));
+}
 
 Result<config::App> parse_app_of(const std::string& text, const std::string& name) {
     auto parsed = config::parse_app(text, name, true);

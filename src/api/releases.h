@@ -10,6 +10,8 @@
 
 namespace seatrial::api {
 
+// For a cleanup: images of releases that nothing needs, as `images` of its report.
+void drop_images(Services& services, bool dry_run, nlohmann::json& report, const Context& ctx);
 // `invalid` with all faults at once.
 Result<config::App> parse_app_of(const std::string& text, const std::string& name);
 
@@ -18,8 +20,9 @@ struct Wanted {
     std::string release;    // id or tag
     std::string actor, reason;
 };
-// With the environment's rules as they are now.
-Result<release::DeployRequest> make_deploy_request(Services& services, const Wanted& wanted);
+// With the environment's rules as they are now. `not_found` also when its images are gone.
+Result<release::DeployRequest> make_deploy_request(Services& services, const Wanted& wanted,
+                                                   const Context& ctx);
 nlohmann::json deploying_json(const release::Deploying& in);
 
 // Who decides about `action` there: without approvers root and the daemon's owner.

@@ -313,6 +313,11 @@ int run_cleanup(const CleanupOptions& options, const Globals& globals) {
             std::printf("%s could not be listed: %s\n", text_of(item, "type").c_str(),
                         text_of(item, "error").c_str());
         }
+        for (const auto& image : report.value("images", json::array())) {
+            std::printf("%s image %s (no release in use needs it)\n",
+                        options.dry_run ? "would remove" : "removed",
+                        text_of(image, "name").c_str());
+        }
         const auto trash = report.value("trash", json::array()).size();
         if (trash > 0) {
             std::printf("emptied %zu from the trash\n", trash);

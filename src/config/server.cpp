@@ -94,6 +94,8 @@ Server read_server(const Node& root) {
     }
     if (const Node* docker = root.find("docker")) {
         read(*docker, "socket", out.docker_socket);
+        read(*docker, "keep", out.docker_keep);
+        read_size(*docker, "min_free", out.docker_min_free_bytes);
     }
     if (const Node* postgres = root.find("postgres")) {
         read(*postgres, "url", out.postgres_url);

@@ -159,14 +159,7 @@ Result<std::optional<Release>> find_built(store::Records& records, docker::Engin
             !release.rejected.empty()) {
             continue;
         }
-        bool there = true;
-        for (const auto& [name, artefact] : release.components) {
-            const auto image = docker::inspect_image(engine, artefact.image, ctx);
-            if (!image && image.error().code != Code::not_found) {
-                return tl::unexpected(image.error());
-            }
-            there = there && image.has_value();
-        }
+        TRY_ASSIGN(const bool there, has_images(engine, release, ctx));
         if (there) {
             return release;
         }
@@ -175,6 +168,19 @@ Result<std::optional<Release>> find_built(store::Records& records, docker::Engin
 }
 
 }    // namespace
+
+Result<bool> has_images(docker::Engine& engine, const Release& release, const Context& ctx) {
+    for (const auto& [name, artefact] : release.components) {
+        const auto image = docker::inspect_image(engine, artefact.image, ctx);
+        if (!image && image.error().code != Code::not_found) {
+            return tl::unexpected(image.error());
+        }
+        if (!image) {
+            return false;
+        }
+    }
+    return true;
+}
 
 Result<Release> release_of(const store::Release& row) {
     try {

@@ -49,6 +49,9 @@ using OnLine = std::function<void(const std::string& component, std::string_view
 Result<Release> build(store::Records& records, docker::Engine& engine, const git::Mirror& mirror,
                       const BuildRequest& request, const OnLine& on_line, const Context& ctx);
 
+// Whether the engine still has all of them: old ones go (release/retention.h).
+Result<bool> has_images(docker::Engine& engine, const Release& release, const Context& ctx);
+
 // What a slot runs of it, in an environment.
 Content make_content(const Release& release, const config::App& app,
                      const config::Environment& environment);

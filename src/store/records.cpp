@@ -208,7 +208,8 @@ Result<std::vector<Slot>> Records::slots_of(const std::string& life) {
 
 Result<std::vector<Release>> Records::releases(const std::string& app, int limit) {
     return impl_->read([&](sql::Sqlite& db) {
-        return select_releases(db, "app = ? ORDER BY id DESC LIMIT ?", {app, limit});
+        return app.empty() ? select_releases(db, "true ORDER BY id DESC LIMIT ?", {limit})
+                           : select_releases(db, "app = ? ORDER BY id DESC LIMIT ?", {app, limit});
     });
 }
 

@@ -47,7 +47,7 @@ public:
     Result<std::vector<Owned>> shared_unused();    // shared refs that no life uses
     Result<std::vector<Slot>> slots(const std::string& kind, const std::string& place);
     Result<std::vector<Slot>> slots_of(const std::string& life);
-    // Newest first.
+    // Newest first; of all apps when `app` is empty.
     Result<std::vector<Release>> releases(const std::string& app, int limit);
     Result<std::optional<Release>> release(const std::string& id);
     Result<std::vector<Incident>> incidents(const std::string& app, const std::string& env,

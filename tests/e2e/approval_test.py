@@ -26,7 +26,7 @@ class Guarded(Wares):
         self.site.write_config({
             "stg": release % self.ports["stg"],
             "prd": f"approval: {{ {rules} }}, " + release % self.ports["prd"],
-        }, f"docker: {{ socket: {self.engine.socket} }}\n")
+        }, f"docker: {{ socket: {self.engine.socket}, min_free: 0 }}\n")
 
     def start(self, *arguments):
         return self.site.start(*arguments, cwd=self.repo.folder)

@@ -96,7 +96,7 @@ class Wares:
             "stg": f'release: {{ listen: ["127.0.0.1:{self.ports["stg"]}"], {release} }}',
             "prd": f'approval: false, release: {{ listen: ["127.0.0.1:{self.ports["prd"]}"], '
                    f'{release} }}',
-        }, f"docker: {{ socket: {engine.socket} }}\n")
+        }, f"docker: {{ socket: {engine.socket}, min_free: 0 }}\n")
         self.repo = harness.Repo(site.folder / "wares", "wares")
         self.repo.commit({"seatrial.yaml": APP_YAML, "app.js": APP_JS, "Dockerfile": DOCKERFILE,
                           "package.json": '{"name": "wares", "version": "1.4.0"}\n'})
@@ -194,6 +194,22 @@ def test_the_same_commit_is_the_same_release(wares):
     two = wares.run("build", "--json").json
     assert one["id"] == two["id"]
     assert one["tag"] == "1.4.0-" + one["commit"][:7]
+
+
+def test_images_that_nothing_needs_go_after_a_build(wares):
+    wares.run("deploy", "stg", "--wait")
+    built = []
+    for number in range(3):
+        wares.change(f"text {number}")
+        built.append(wares.run("build", "--json").json)
+    assert [each["dropped_images"] for each in built[:2]] == [[], []]
+    (gone,) = built[2]["dropped_images"]
+    assert gone["name"] == built[0]["components"]["web"]["name"] and gone["bytes"] > 0
+    assert wares.run("cleanup", "--dry-run", "--json").json["images"] == []
+    late = wares.run("deploy", "stg", "--release", built[0]["tag"], "--wait", ok=False)
+    assert late.code != 0 and "seatrial build" in late.err, late
+    assert wares.text("stg") == "one here"
+    assert wares.run("incidents", "--json").json == []
 
 
 def test_a_build_that_fails_tells_its_end_and_changes_nothing(wares):

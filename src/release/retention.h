@@ -1,0 +1,44 @@
+// Room on the engine's disk: images of releases that nothing needs go. Needed is, over all apps and
+// environments, what a deployment wants, runs, keeps warm or can go back to, what waits for an
+// approval, and the newest releases of each app. Only images that carry our label and stand in the
+// records as a release's are ever touched: what others made, and what is being built, is not known
+// here.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "docker/engine.h"
+#include "release/builder.h"
+#include "release/deployment.h"
+#include "store/records.h"
+
+namespace seatrial::release {
+
+struct Deployed {
+    Spec spec;
+    Standing standing;
+};
+
+// Names ("repository:tag") of images that may go. `releases`: newest first. A rejected release is
+// none of the newest. Pure.
+std::vector<std::string> choose_unneeded(const std::vector<Release>& releases,
+                                         const std::vector<Deployed>& deployments, int keep);
+
+struct DroppedImage {
+    std::string name;
+    std::int64_t bytes = 0;    // of the whole image: layers that others share stay
+};
+// Removes them, or with `dry_run` only says which. `spare`: a release (id) that stays, too. An
+// image that a container uses stays. Errors: the engine's, the records'.
+Result<std::vector<DroppedImage>> drop_unneeded(store::Records& records, docker::Engine& engine,
+                                                int keep, const std::string& spare, bool dry_run,
+                                                const Context& ctx);
+
+// `unavailable` when less than `min_free` bytes are free where the engine has its data, also after
+// drop_unneeded(). 0: nothing is asked.
+Status make_room(store::Records& records, docker::Engine& engine, int keep, std::int64_t min_free,
+                 const Context& ctx);
+
+}    // namespace seatrial::release
