@@ -7,6 +7,7 @@
 #include "crypto/crypto.h"
 #include "docker/events.h"
 #include "log/log.h"
+#include "release/pointers.h"
 
 namespace seatrial::app {
 namespace {
@@ -83,7 +84,21 @@ void Releases::react(const store::Event& event) {
         watch();    // from now on the engine's events matter
     } else if (event.kind == approval::event_kind) {
         rearm_approvals();
+    } else if (event.kind == "switched" || event.kind == "reverted" || event.kind == "settled") {
+        move_pointers();
     }
+}
+
+void Releases::move_pointers() {
+    parts_.subjects.submit(
+        {[this] {
+             const Context ctx = stop_.context().with_timeout(refresh_time);
+             const auto moved = release::move_pointers(parts_.records, engine_, ctx);
+             if (!moved && !stop_.context().cancelled()) {
+                 log::warn("tags of images do not tell where releases are", moved.error());
+             }
+         },
+         "", "pointers"});
 }
 
 void Releases::rearm_approvals() {
@@ -122,6 +137,7 @@ Status Releases::start() {
     watch();
     TRY(reconciler_.wake_all(stop_.context().with_timeout(refresh_time)));
     watch_edge();
+    move_pointers();    // whoever died before it did
     return {};
 }
 

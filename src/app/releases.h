@@ -44,6 +44,7 @@ public:
 
 private:
     void watch();
+    void move_pointers();
     // Requests for approval end by themselves, whoever looks.
     void rearm_approvals();
     void expire_approvals();

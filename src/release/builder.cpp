@@ -88,7 +88,7 @@ Result<Artefact> make_artefact(docker::Engine& engine, const git::Mirror& mirror
         return take_image(engine, part, ctx);
     }
     std::vector<std::string> last;
-    const std::string name = slug(request.app.name, 32) + "-" + slug(part.name, 32) + ":" + tag;
+    const std::string name = image_repository(request.app.name, part.name) + ":" + tag;
     auto made = build_image(
         engine, mirror, request, part, name,
         [&](std::string_view line) {
@@ -216,6 +216,10 @@ std::string render_release(const Release& release) {
                 {"app_text", release.app_text},       {"actor", release.actor},
                 {"config_hash", release.config_hash}, {"components", components}}
         .dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+std::string image_repository(const std::string& app, const std::string& part) {
+    return slug(app, 32) + "-" + slug(part, 32);
 }
 
 std::string make_tag(const std::string& version, const std::string& commit) {

@@ -36,6 +36,8 @@ struct Release {
 Result<Release> release_of(const store::Release& row);
 std::string render_release(const Release& release);    // the data of its row
 
+// Of the images that are built of a part: "<app>-<part>".
+std::string image_repository(const std::string& app, const std::string& part);
 // "<version>-<first 7 of the commit>".
 std::string make_tag(const std::string& version, const std::string& commit);
 // From package.json or pyproject.toml; "" when neither tells one.

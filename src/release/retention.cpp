@@ -40,20 +40,6 @@ Result<std::int64_t> free_bytes(docker::Engine& engine, const Context& ctx) {
     return static_cast<std::int64_t>(disk.f_bavail) * static_cast<std::int64_t>(disk.f_frsize);
 }
 
-Result<std::vector<Deployed>> all_deployments(store::Records& records) {
-    store::LifeFilter filter;
-    filter.kind = deployment_kind;
-    TRY_ASSIGN(const auto lives, records.lives(filter));
-    std::vector<Deployed> out;
-    for (const auto& life : lives) {
-        Deployed one;
-        TRY_ASSIGN(one.spec, parse_spec(life.spec));
-        TRY_ASSIGN(one.standing, parse_standing(life.status));
-        out.push_back(std::move(one));
-    }
-    return out;
-}
-
 // One that cannot be read stops this: what it needs is not known.
 Result<std::vector<Release>> all_releases(store::Records& records) {
     TRY_ASSIGN(const auto rows, records.releases("", most_releases));

@@ -11,15 +11,9 @@
 
 #include "docker/engine.h"
 #include "release/builder.h"
-#include "release/deployment.h"
-#include "store/records.h"
+#include "release/deployed.h"
 
 namespace seatrial::release {
-
-struct Deployed {
-    Spec spec;
-    Standing standing;
-};
 
 // Names ("repository:tag") of images that may go. `releases`: newest first. A rejected release is
 // none of the newest. Pure.

@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "docker/images.h"
+#include "release/pointers.h"
 #include "support/docker.h"
 #include "support/temp_dir.h"
 
@@ -79,6 +80,29 @@ TEST_F(Unneeded, AnImageUnderSeveralNamesIsNeededUnderAll) {
 TEST_F(Unneeded, EachAppHasItsOwnNewest) {
     releases_.push_back(release_named("z", "sha256:z", "ship"));
     EXPECT_THAT(choose_unneeded(releases_, {}, 4), ElementsAre("shop-web:1.0-a"));
+}
+
+TEST(Pointers, TellWhatServesAndWhatARollbackBringsBack) {
+    const auto old = release_named("a", "sha256:a");
+    const auto now = release_named("b", "sha256:b");
+    Deployed production;
+    production.spec.app = "shop";
+    production.spec.env = "production";
+    production.spec.wanted = content_of(now);
+    production.spec.previous = content_of(old);
+    production.standing.contents["s1"] = content_of(old);
+    production.standing.state.stable = "s1";
+    production.standing.state.slots["s1"].phase = Phase::serving;
+    Deployed staging = production;
+    staging.spec.env = "stg";
+    staging.spec.previous = {};
+    staging.standing.state.stable = "";
+    const Pointers pointers = make_pointers({production, staging});
+    EXPECT_THAT(pointers.wanted, ElementsAre(testing::Pair("shop-web:production", "sha256:a"),
+                                             testing::Pair("shop-web:rollback", "sha256:a")))
+        << "what is wanted does not serve yet";
+    EXPECT_THAT(pointers.names, ElementsAre("shop-web:production", "shop-web:rollback",
+                                            "shop-web:stg", "shop-web:stg-rollback"));
 }
 
 class RetentionEngine : public testing::Test {

@@ -1,5 +1,6 @@
 """Releases from the command line: build, deploy, promote, roll back, with a client that never
 stops asking, against a real Docker engine and a real HAProxy."""
+import json
 import os
 import pathlib
 import socket
@@ -150,7 +151,6 @@ def clear_engine(engine):
     call = ["curl", "-s", "--unix-socket", str(engine.socket)]
     listed = subprocess.run([*call, "http://d/containers/json?all=1"], capture_output=True,
                             text=True, check=True)
-    import json
     for container in json.loads(listed.stdout):
         subprocess.run([*call, "-X", "DELETE",
                         f"http://d/containers/{container['Id']}?force=1"], check=True)
@@ -158,7 +158,15 @@ def clear_engine(engine):
                    capture_output=True)
 
 
-def test_from_commit_to_production_and_back_without_a_failed_request(wares):
+def image_tags(engine):
+    """{"repository:tag": id}"""
+    listed = subprocess.run(["curl", "-s", "--unix-socket", str(engine.socket),
+                             "http://d/images/json"], capture_output=True, text=True, check=True)
+    return {name: image["Id"] for image in json.loads(listed.stdout)
+            for name in image["RepoTags"] or []}
+
+
+def test_from_commit_to_production_and_back_without_a_failed_request(wares, engine):
     first = wares.run("deploy", "stg", "--wait")
     assert "users are on 1.4.0-" in first.out
     assert wares.text("stg") == "one here"
@@ -180,6 +188,12 @@ def test_from_commit_to_production_and_back_without_a_failed_request(wares):
     assert wares.text("prd") == "one here"
     assert prober.stop() == []
     assert prober.asked > 50
+    # Tags of images follow: stg has the second, prd the first again.
+    one, two = (each["components"]["web"]["image"]
+                for each in sorted(wares.run("releases", "--json").json, key=lambda row: row["id"]))
+    harness.wait_for(lambda: image_tags(engine).get("wares-web:prd") == one, "the tags", 10)
+    assert image_tags(engine)["wares-web:stg"] == two
+    assert image_tags(engine)["wares-web:stg-rollback"] == one
     held = wares.deployment("prd")
     assert held["held"] and held["previous"].startswith("1.4.0-")
     listed = wares.run("releases", "--json").json
