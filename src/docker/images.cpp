@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <shared_mutex>
 
 #include "base/names.h"
 #include "base/text.h"
@@ -12,6 +13,12 @@ namespace seatrial::docker {
 namespace {
 
 using nlohmann::json;
+
+// Shared by builds, alone for who removes what builds left.
+std::shared_mutex& building() {
+    static std::shared_mutex mutex;
+    return mutex;
+}
 
 std::vector<std::string> list_of(const json& object, std::string_view name) {
     std::vector<std::string> out;
@@ -216,6 +223,7 @@ Result<std::string> push_image(Engine& engine, const std::string& name,
 Result<std::string> build_image(Engine& engine, const BuildSpec& spec, int context_fd,
                                 const OnLine& on_line, const Context& ctx) {
     TRY(check_image_name(spec.name));
+    const std::shared_lock busy(building());
     net::Pairs query = {{"t", spec.name},
                         {"dockerfile", spec.dockerfile},
                         {"labels", json(engine.marked(spec.labels)).dump()},
@@ -241,6 +249,21 @@ Result<std::string> build_image(Engine& engine, const BuildSpec& spec, int conte
         },
         ctx));
     return id;
+}
+
+Status prune_unnamed_images(Engine& engine, const Labels& labels, const Context& ctx) {
+    const std::unique_lock alone(building(), std::try_to_lock);
+    if (!alone) {
+        return {};    // who destroys an image next does it
+    }
+    json wanted = json::array();
+    for (const auto& [name, value] : labels) {
+        wanted.push_back(name + "=" + value);
+    }
+    const json filters = {{"dangling", json::array({"true"})}, {"label", wanted}};
+    TRY(engine.call(
+        {.method = "POST", .path = "/images/prune", .query = {{"filters", filters.dump()}}}, ctx));
+    return {};
 }
 
 }    // namespace seatrial::docker

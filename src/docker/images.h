@@ -70,6 +70,12 @@ struct BuildSpec {
 Result<std::string> build_image(Engine& engine, const BuildSpec& spec, int context_fd,
                                 const OnLine& on_line, const Context& ctx);
 
+// What a build that was cut off left: images without a name that nothing was made from and that
+// carry these labels alone (the builder labels layer by layer, in the order of the labels' names:
+// one that sorts before our mark is on all of them). Nothing while this program builds: a layer
+// that is to be continued looks the same.
+Status prune_unnamed_images(Engine& engine, const Labels& labels, const Context& ctx);
+
 // A docker CLI that can drive BuildKit (`candidates` are tried in order): one before version 23,
 // which brings it along, or one with buildx. `unavailable` with a remedy when there is none.
 Result<std::filesystem::path> find_buildkit_cli(

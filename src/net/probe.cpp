@@ -1,5 +1,6 @@
 #include "net/probe.h"
 
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -17,23 +18,14 @@ constexpr std::size_t head_limit = 16 << 10;
 constexpr std::size_t rest_limit = 64 << 10;
 constexpr std::chrono::milliseconds rest_timeout{20};
 
-Result<Fd> connect_to(int family, std::uint16_t port, const Context& ctx) {
+Result<Fd> connect_socket(int family, const sockaddr* address, socklen_t size, std::uint16_t port,
+                          const Context& ctx) {
     Fd fd(::socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (!fd) {
         return errno == EAFNOSUPPORT ? fail(Code::unavailable, "no such address family")
                                      : fail_errno("socket", errno);
     }
-    sockaddr_in v4{};
-    v4.sin_family = AF_INET;
-    v4.sin_port = htons(port);
-    v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    sockaddr_in6 v6{};
-    v6.sin6_family = AF_INET6;
-    v6.sin6_port = htons(port);
-    v6.sin6_addr = in6addr_loopback;
-    const void* address = family == AF_INET ? static_cast<const void*>(&v4) : &v6;
-    const socklen_t size = family == AF_INET ? sizeof v4 : sizeof v6;
-    if (::connect(fd.get(), static_cast<const sockaddr*>(address), size) == 0) {
+    if (::connect(fd.get(), address, size) == 0) {
         return fd;
     }
     if (errno != EINPROGRESS) {
@@ -47,6 +39,20 @@ Result<Fd> connect_to(int family, std::uint16_t port, const Context& ctx) {
         return fail(Code::unavailable, "nothing listens on port " + std::to_string(port));
     }
     return fd;
+}
+
+Result<Fd> connect_to(int family, std::uint16_t port, const Context& ctx) {
+    sockaddr_in v4{};
+    v4.sin_family = AF_INET;
+    v4.sin_port = htons(port);
+    v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    sockaddr_in6 v6{};
+    v6.sin6_family = AF_INET6;
+    v6.sin6_port = htons(port);
+    v6.sin6_addr = in6addr_loopback;
+    const void* address = family == AF_INET ? static_cast<const void*>(&v4) : &v6;
+    const socklen_t size = family == AF_INET ? sizeof v4 : sizeof v6;
+    return connect_socket(family, static_cast<const sockaddr*>(address), size, port, ctx);
 }
 
 Result<Fd> connect_local(std::uint16_t port, const Context& ctx) {
@@ -174,6 +180,18 @@ Result<int> http_get_status(std::uint16_t port, const std::string& path, const C
 
 Status tcp_accepts(std::uint16_t port, const Context& ctx) {
     TRY(connect_local(port, ctx));
+    return {};
+}
+
+Status tcp_accepts_at(const std::string& address, std::uint16_t port, const Context& ctx) {
+    sockaddr_in there{};
+    there.sin_family = AF_INET;
+    there.sin_port = htons(port);
+    if (::inet_pton(AF_INET, address.c_str(), &there.sin_addr) != 1) {
+        return fail(Code::invalid, "no IPv4 address: " + address);
+    }
+    const void* any = &there;
+    TRY(connect_socket(AF_INET, static_cast<const sockaddr*>(any), sizeof there, port, ctx));
     return {};
 }
 

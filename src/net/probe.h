@@ -16,5 +16,7 @@ Result<int> http_get_status(std::uint16_t port, const std::string& path, const C
 
 // Ok when something accepts a connection at localhost:`port`; unavailable otherwise.
 Status tcp_accepts(std::uint16_t port, const Context& ctx);
+// The same at an IPv4 address ("172.18.0.2"); `invalid` for another text.
+Status tcp_accepts_at(const std::string& address, std::uint16_t port, const Context& ctx);
 
 }    // namespace seatrial::net

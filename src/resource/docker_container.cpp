@@ -4,6 +4,9 @@
 
 #include "base/failpoint.h"
 #include "base/text.h"
+#include "log/log.h"
+#include "process/listeners.h"
+#include "resource/container_log.h"
 #include "resource/docker_image.h"
 
 namespace seatrial::resource {
@@ -11,7 +14,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::string_view kind_label = "seatrial.type";
 constexpr std::size_t tail_window = 64 << 10;
 constexpr int default_grace = 10;    // seconds
 
@@ -29,6 +31,38 @@ void read_mounts(const json& spec, docker::ContainerSpec& out) {
     for (const auto& target : spec.value("scratch", json::array())) {
         out.mounts.push_back({.target = target.get<std::string>()});
     }
+}
+
+tl::unexpected<Error> port_taken(int port, const std::string& by) {
+    Error error{
+        Code::conflict,
+        "port " + std::to_string(port) + " is taken by " + (by.empty() ? "another program" : by),
+        "end it, or choose other ports with ports.base in the server's file",
+        "",
+        nullptr,
+        "port:" + std::to_string(port)};
+    return tl::unexpected(std::move(error));
+}
+
+// With a proxy of the engine's in front a stranger would take the answers unnoticed.
+Status check_ports(const json& spec) {
+    for (const auto& port : spec.value("ports", json::array())) {
+        const int number = port.value("host", 0);
+        if (number == 0) {
+            continue;
+        }
+        TRY_ASSIGN(const auto listeners, process::listeners_of(static_cast<std::uint16_t>(number)));
+        if (!listeners.empty()) {
+            return port_taken(number, process::describe_owner(listeners.front()));
+        }
+    }
+    return {};
+}
+
+// A part of a path from a label: whoever may use the engine may write labels.
+bool is_file_name(const std::string& text) {
+    return !text.empty() && text.front() != '.' && text.find('/') == std::string::npos &&
+           text.size() < 128;
 }
 
 // Names of variables that make_environment() adds from this machine.
@@ -70,7 +104,7 @@ Result<std::vector<std::string>> DockerContainer::list(const std::string& place,
     TRY_ASSIGN(auto* engine, engines_.engine_at(place));
     TRY_ASSIGN(
         const auto containers,
-        docker::list_containers(*engine, {{std::string(kind_label), std::string(name())}}, ctx));
+        docker::list_containers(*engine, {{std::string(type_label), std::string(name())}}, ctx));
     std::vector<std::string> names;
     for (const auto& container : containers) {
         names.push_back(container.name);
@@ -116,7 +150,10 @@ Result<docker::ContainerSpec> DockerContainer::make_spec(const plan::Ref& ref, c
     out.user = spec.value("user", "");
     out.cwd = spec.value("cwd", "");
     out.labels = labels_for(spec);
-    out.labels[std::string(kind_label)] = name();
+    out.labels[std::string(type_label)] = name();
+    if (const std::string log = spec.value("log", ""); !log.empty()) {
+        out.labels[std::string(log_label)] = log;
+    }
     const json limits = spec.value("limits", json::object());
     out.memory_bytes = limits.value("memory", std::int64_t{0});
     out.cpu_percent = limits.value("cpu", 0);
@@ -152,7 +189,7 @@ Status DockerContainer::create(const plan::Ref& ref, const json& spec,
     // What ran and ended, or was made from something else, is made anew: its output and its file
     // system are of the last time.
     if (seen.presence != plan::Presence::absent && (!same || seen.detail != "created")) {
-        TRY(docker::remove_container(*engine, ref.name, ctx));
+        TRY(remove(*engine, ref.name, ctx));
         TRY(failpoint(prefix, "cleared"));
         seen = {};
     }
@@ -169,7 +206,14 @@ Status DockerContainer::create(const plan::Ref& ref, const json& spec,
         TRY(made);
     }
     TRY(failpoint(prefix, "created"));
-    TRY(docker::start_container(*engine, ref.name, ctx));
+    TRY(check_ports(spec));
+    if (auto started = docker::start_container(*engine, ref.name, ctx); !started) {
+        Error error = std::move(started).error();
+        if (error.field.starts_with("port:")) {
+            error.mark = error.field;
+        }
+        return tl::unexpected(std::move(error));
+    }
     TRY(failpoint(prefix, "started"));
     return kind_ == Kind::task ? finish(*engine, ref, ctx) : Status();
 }
@@ -203,12 +247,39 @@ Result<plan::Removal> DockerContainer::destroy(const plan::Ref& ref, const Conte
     TRY(failpoint(prefix, "before"));
     TRY(docker::stop_container(*engine, ref.name, std::nullopt, ctx));
     TRY(failpoint(prefix, "stopped"));
-    TRY(docker::remove_container(*engine, ref.name, ctx));
+    TRY(remove(*engine, ref.name, ctx));
     TRY(failpoint(prefix, "after"));
     removal.note = kind_ == Kind::component && seen.presence == plan::Presence::ready
                        ? "ended"
                        : "was not running";
     return removal;
+}
+
+// Its last words first: nobody could read them afterwards.
+Status DockerContainer::remove(docker::Engine& engine, const std::string& name,
+                               const Context& ctx) const {
+    const auto found_container = docker::inspect_container(engine, name, ctx);
+    if (!found_container) {
+        return found_container.error().code == Code::not_found
+                   ? Status()
+                   : tl::unexpected(found_container.error());
+    }
+    const docker::Container& container = *found_container;
+    const auto label = [&](std::string_view key) {
+        const auto found = container.labels.find(std::string(key));
+        return found == container.labels.end() ? std::string() : found->second;
+    };
+    const std::string life = label(life_label);
+    const std::string file = label(log_label);
+    if (!logs_.empty() && is_file_name(life) && is_file_name(file)) {
+        const auto copied =
+            copy_container_log(engine, name, {.file = logs_ / life / (file + ".log")}, ctx);
+        TRY(ctx.ok());
+        if (!copied) {    // a full disk must not keep it from being removed
+            log::warn("the last output of a container is lost", copied.error(), {{"name", name}});
+        }
+    }
+    return docker::remove_container(engine, container.id, ctx);
 }
 
 std::string render_end(const docker::Container& container) {

@@ -9,9 +9,12 @@
 //   mounts       [{volume | folder, target, read_only}], scratch [targets] in memory
 //   ports        [{container, host}] at 127.0.0.1
 //   limits       {memory, cpu, pids}; read_only; log_bytes; grace (s); life
+//   log          its output goes to <logs>/<life>/<log>.log before it is removed; "" = nowhere
 // A task is ready when it ended with 0; it stays, ended, until it is destroyed: it is its own
 // stamp.
 #pragma once
+
+#include <filesystem>
 
 #include "docker/containers.h"
 #include "resource/docker_engines.h"
@@ -25,15 +28,20 @@ inline constexpr std::string_view docker_task_type = "docker-task";
 class DockerContainer : public plan::Type {
 public:
     enum class Kind { component, task };
-    DockerContainer(Kind kind, const DockerEngines& engines, DatabaseUrl database_url)
-        : kind_(kind), engines_(engines), database_url_(std::move(database_url)) {}
+    // `logs`: the folder of all logs.
+    DockerContainer(Kind kind, const DockerEngines& engines, DatabaseUrl database_url,
+                    std::filesystem::path logs)
+        : kind_(kind),
+          engines_(engines),
+          database_url_(std::move(database_url)),
+          logs_(std::move(logs)) {}
     std::string_view name() const override {
         return kind_ == Kind::task ? docker_task_type : docker_container_type;
     }
     plan::Traits traits() const override;
     Result<std::vector<std::string>> list(const std::string& place, const Context& ctx) override;
     Result<plan::Observation> observe(const plan::Ref& ref, const Context& ctx) override;
-    // Errors: `conflict` with field "port:N" when a port is taken; `failed`, with the last lines,
+    // Errors: `conflict` with mark "port:N" when a port is taken; `failed`, with the last lines,
     // when a task ends with another code than 0.
     Status create(const plan::Ref& ref, const nlohmann::json& spec, const plan::Progress& progress,
                   const Context& ctx) override;
@@ -45,11 +53,13 @@ private:
                                    const Context& ctx) const;
     Result<docker::ContainerSpec> make_spec(const plan::Ref& ref, const nlohmann::json& spec,
                                             const Context& ctx) const;
+    Status remove(docker::Engine& engine, const std::string& name, const Context& ctx) const;
     Status finish(docker::Engine& engine, const plan::Ref& ref, const Context& ctx) const;
 
     const Kind kind_;
     const DockerEngines& engines_;
     DatabaseUrl database_url_;
+    std::filesystem::path logs_;
 };
 
 // How a container ended, for people: "exit code 1", "killed by signal 9 (out of memory)".

@@ -46,7 +46,7 @@ docker::Labels labels_for(const nlohmann::json& spec) {
     docker::Labels labels = {{std::string(docker::spec_label), plan::spec_hash(spec)}};
     const std::string life = spec.value("life", "");
     if (!life.empty()) {
-        labels["seatrial.life"] = life;
+        labels[std::string(life_label)] = life;
     }
     return labels;
 }

@@ -28,6 +28,11 @@ private:
     std::string instance_;
 };
 
+// Labels of things of ours: the type of the resource, whose it is, and the name of its log.
+inline constexpr std::string_view type_label = "seatrial.type";
+inline constexpr std::string_view life_label = "seatrial.life";
+inline constexpr std::string_view log_label = "seatrial.log";
+
 // What an observation says of a thing with these labels: `foreign`, or `ready` with the hash of
 // the spec it was made from.
 plan::Observation judge_labels(const docker::Engine& engine, const docker::Labels& labels);

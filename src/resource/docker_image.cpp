@@ -56,6 +56,22 @@ private:
     std::vector<std::string> lines_;
 };
 
+// On every layer that a build of this type makes and on no other image of ours: those of releases
+// are needed for a rollback, also without a name.
+docker::Labels layer_labels(const docker::Engine& engine) {
+    return {{"seatrial.image", engine.instance()}};
+}
+
+Result<Fd> open_log(const json& spec) {
+    const std::filesystem::path file = spec.value("log", "");
+    if (file.empty()) {
+        return Fd();
+    }
+    TRY(make_dirs(file.parent_path(), 0700));
+    Fd log(::open(file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    return log ? Result<Fd>(std::move(log)) : fail_errno("cannot open " + file.string(), errno);
+}
+
 // A tar with one Dockerfile, as the classic builder wants it (POSIX ustar: header of 512 bytes,
 // content filled up to 512, two empty blocks).
 std::string tar_of_dockerfile(const std::string& text) {
@@ -101,7 +117,6 @@ plan::Traits DockerImage::traits() const {
     traits.on_change = plan::OnChange::replace;
     traits.pool = "build";
     traits.rank = 5;
-    traits.shared = true;
     traits.title = "image";
     return traits;
 }
@@ -131,10 +146,16 @@ Status DockerImage::build(docker::Engine& engine, const plan::Ref& ref, const js
     docker::BuildSpec wanted;
     wanted.name = image_name(ref.name);
     wanted.labels = labels_for(spec);
+    wanted.labels.merge(layer_labels(engine));
     wanted.memory_bytes = spec.value("memory", std::int64_t{0});
     Tail tail;
+    TRY_ASSIGN(const Fd log, open_log(spec));
     const auto on_line = [&](std::string_view line) {
         tail.add(line);
+        if (log) {    // not worth a build's failure
+            const std::string text = std::string(line) + "\n";
+            [[maybe_unused]] const auto n = ::write(log.get(), text.data(), text.size());
+        }
         if (progress) {
             progress(line);
         }
@@ -211,6 +232,7 @@ Result<plan::Removal> DockerImage::destroy(const plan::Ref& ref, const Context& 
     TRY_ASSIGN(const auto seen, look(*engine, ref.name, ctx));
     plan::Removal removal;
     if (seen.presence == plan::Presence::absent) {
+        TRY(docker::prune_unnamed_images(*engine, layer_labels(*engine), ctx));
         removal.note = "was not there";
         return removal;
     }
@@ -219,6 +241,7 @@ Result<plan::Removal> DockerImage::destroy(const plan::Ref& ref, const Context& 
     }
     TRY(failpoint("docker-image.destroy", "before"));
     TRY(docker::remove_image(*engine, image_name(ref.name), ctx));
+    TRY(docker::prune_unnamed_images(*engine, layer_labels(*engine), ctx));
     TRY(failpoint("docker-image.destroy", "after"));
     removal.note = "removed";
     return removal;

@@ -1,4 +1,4 @@
-// Type "docker-image": an image, shared by all that want the same. Place: a Docker engine; the
+// Type "docker-image": an image of a preview. Place: a Docker engine; the
 // image is named <name>:latest. Spec, either
 //   pull     what a registry or the engine calls it ("node:22", "shop/api@sha256:...")
 // or
@@ -6,7 +6,8 @@
 //   dockerfile, target        below the context; stage, "" = the last
 //   arguments                 {NAME: value} for the build, plain
 // and
-//   memory   bytes for the build's commands
+//   memory   bytes for the build's commands; life
+//   log      file that the build's output is appended to, "" = none
 // One that is pulled gets our label in a layer of its own without content, so that label, spec
 // hash and name come at once; the name it was pulled by goes, unless it was there before.
 #pragma once
@@ -34,7 +35,7 @@ public:
     // Errors: `failed` with its output when a command of the Dockerfile fails.
     Status create(const plan::Ref& ref, const nlohmann::json& spec, const plan::Progress& progress,
                   const Context& ctx) override;
-    // `conflict` while a container uses it.
+    // `conflict` while a container uses it. Takes what builds left that were cut off, too.
     Result<plan::Removal> destroy(const plan::Ref& ref, const Context& ctx) override;
 
 private:

@@ -41,7 +41,9 @@ plan::Traits DockerNetwork::traits() const {
 
 Result<std::vector<std::string>> DockerNetwork::list(const std::string& place, const Context& ctx) {
     TRY_ASSIGN(auto* engine, engines_.engine_at(place));
-    TRY_ASSIGN(const auto networks, docker::list_networks(*engine, {}, ctx));
+    TRY_ASSIGN(const auto networks,
+               docker::list_networks(
+                   *engine, {{std::string(type_label), std::string(docker_network_type)}}, ctx));
     std::set<std::string> names;
     for (const auto& network : networks) {
         names.insert(network.name);
@@ -71,8 +73,10 @@ Status DockerNetwork::create(const plan::Ref& ref, const nlohmann::json& spec,
         return {};
     }
     TRY(failpoint("docker-network.create", "before"));
-    const auto made = docker::create_network(*engine, ref.name, labels_for(spec),
-                                             spec.value("internal", false), ctx);
+    auto labels = labels_for(spec);
+    labels[std::string(type_label)] = docker_network_type;    // releases have one of their own
+    const auto made =
+        docker::create_network(*engine, ref.name, labels, spec.value("internal", false), ctx);
     if (!made) {
         return tl::unexpected(made.error());
     }

@@ -38,6 +38,35 @@ bool listens_here(const std::string& listen_addresses) {
     return false;
 }
 
+bool is_loopback(const std::string& host) {
+    return host == "localhost" || host == "::1" || host.starts_with("127.");
+}
+
+// Where a container finds the server of this host that listens at these addresses.
+Result<std::string> address_for_containers(const std::string& listen_addresses) {
+    std::string own;    // an address of this host that is not its loopback
+    for (const std::string_view part : split(listen_addresses, ',')) {
+        const std::string address(trim(part));
+        if (address == "*" || address == "0.0.0.0") {
+            return std::string(host_from_container);
+        }
+        if (!address.empty() && !is_loopback(address) && address.find(':') == std::string::npos) {
+            own = address;
+        }
+    }
+    if (own.empty()) {
+        return fail(Code::invalid,
+                    "PostgreSQL listens on " +
+                        (listen_addresses.empty() ? "its socket" : printable(listen_addresses)) +
+                        " only, where no container reaches it",
+                    "let it listen on the address of Docker's bridge too "
+                    "(listen_addresses = 'localhost,172.17.0.1' in postgresql.conf, then restart "
+                    "it), and let containers in (pg_hba.conf: host all all 172.16.0.0/12 "
+                    "scram-sha-256)");
+    }
+    return own;
+}
+
 std::string value_of(const std::vector<std::string>& environment, std::string_view name) {
     for (const std::string& line : environment) {
         if (line.starts_with(name)) {
@@ -122,16 +151,23 @@ Secret PostgresServers::password_of(const std::string& role) const {
 }
 
 Result<Secret> PostgresServers::database_url(const std::string& place, const std::string& database,
-                                             const std::string& role, const Context& ctx) const {
+                                             const std::string& role, const Context& ctx,
+                                             From from) const {
     TRY_ASSIGN(auto db, open(place, ctx));
     std::string host = db.host();
     std::string query;
-    if (host.starts_with('/')) {
+    const bool socket = host.starts_with('/');
+    if (socket || (from == From::container && is_loopback(host))) {
         TRY_ASSIGN(const auto rows, db.query("SHOW listen_addresses", {}, ctx));
-        const bool tcp = !rows.empty() && listens_here(rows[0][0].value_or(""));
-        // Drivers take the host of the query before the other one.
-        query = tcp ? "" : "?host=" + percent_encode(host);
-        host = tcp ? "127.0.0.1" : "localhost";
+        const std::string addresses = rows.empty() ? "" : rows[0][0].value_or("");
+        if (from == From::container) {
+            TRY_ASSIGN(host, address_for_containers(addresses));
+        } else {
+            const bool tcp = listens_here(addresses);
+            // Drivers take the host of the query before the other one.
+            query = tcp ? "" : "?host=" + percent_encode(host);
+            host = tcp ? "127.0.0.1" : "localhost";
+        }
     }
     const std::string mode = value_of(db.tool_environment(), "PGSSLMODE=");
     if (!mode.empty() && mode != "prefer") {

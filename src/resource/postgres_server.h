@@ -19,6 +19,9 @@ struct MigrationStamp {
     std::string done;       // hash of what was finished last; empty: never
 };
 
+// The name of this host in containers (docker/containers.h, ContainerSpec::hosts).
+inline constexpr std::string_view host_from_container = "host.docker.internal";
+
 // Thread: any; nothing but the shelf of open connections changes after construction. Outside of
 // a hold connections are made per call and closed: an idle preview holds none.
 class PostgresServers {
@@ -46,10 +49,15 @@ public:
 
     // Password of a role of ours: HMAC-SHA256(key, role) in hex. Kept nowhere.
     Secret password_of(const std::string& role) const;
+    // Who connects: a process of this host, or one in a container on it.
+    enum class From { host, container };
     // For the app: postgresql://role:password@host:port/database. Asks the server how it can be
     // reached: TCP on this host is preferred to the socket, where the system's user would count.
+    // From a container this host is `host_from_container`; `invalid`, with the remedy, when the
+    // server listens where no container comes.
     Result<Secret> database_url(const std::string& place, const std::string& database,
-                                const std::string& role, const Context& ctx) const;
+                                const std::string& role, const Context& ctx,
+                                From from = From::host) const;
 
     // Stamps of a database of ours; `not_found` when it is absent.
     Result<MigrationStamp> migration_of(const std::string& place, const std::string& database,

@@ -150,7 +150,7 @@ private:
                 type_ = std::make_unique<resource::DockerContainer>(
                     kind_ == Kind::task ? resource::DockerContainer::Kind::task
                                         : resource::DockerContainer::Kind::component,
-                    *engines_, nullptr);
+                    *engines_, nullptr, fs::path());
                 break;
             case Kind::network: type_ = std::make_unique<resource::DockerNetwork>(*engines_); break;
             case Kind::volume: type_ = std::make_unique<resource::DockerVolume>(*engines_); break;
