@@ -72,9 +72,9 @@ Status check_policy(const Proposal& proposal, const config::Server& server,
                               join(environment.branches, ", ") + ", not " + printable(branch));
         }
     }
-    if (environment.provider != "local") {
+    if (environment.provider != "local" && environment.provider != "docker") {
         reasons.push_back("environment " + environment.name + " has provider " +
-                          environment.provider + "; this version runs provider local");
+                          environment.provider + "; this version runs local and docker");
     }
     if (rank_of(proposal.isolation) < rank_of(environment.min_isolation)) {
         reasons.push_back("isolation here is " + proposal.isolation + ", environment " +

@@ -51,7 +51,7 @@ const std::vector<Endpoint>& endpoints() {
          {}},
         {"GET",
          "/api/v1/server",
-         "version, instance and state of the daemon",
+         "version, instance and state of the daemon; ?engine=1: of the Docker engine too",
          false,
          RouteKind::normal,
          1 << 20,

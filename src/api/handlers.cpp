@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "git/refs.h"
 #include "preview/spec.h"
+#include "preview/status.h"
 #include "preview/view.h"
 #include "resource/run_spec.h"
 
@@ -21,6 +22,7 @@ namespace seatrial::api {
 namespace {
 
 using nlohmann::json;
+constexpr std::chrono::seconds engine_patience{4};
 
 const Shape up_shape = {{"issueKey", Kind::text},      {"branchName", Kind::text},
                         {"baseBranch", Kind::text},    {"env", Kind::text},
@@ -112,8 +114,45 @@ http::Response get_metrics(Services& services, const http::Request& /*request*/,
     return {200, {{"content-type", "text/plain; version=0.0.4"}}, text};
 }
 
-http::Response get_server(Services& services, const http::Request& /*request*/,
-                          const Context& /*ctx*/) {
+namespace {
+
+// The engine as the daemon's user sees it; null where nothing here wants one.
+json look_at_engine(Services& services, const Context& ctx) {
+    const auto server = services.parts.config.get();
+    bool previews = false;
+    bool releases = false;
+    for (const auto& [name, environment] : server->environments) {
+        previews = previews || environment.provider == "docker";
+        releases = releases || !environment.release.listen.empty();
+    }
+    const auto used = services.parts.records.meta(preview::used_key("docker"));
+    if (!previews && !releases && !(used && *used)) {
+        return nullptr;
+    }
+    const Context patience = ctx.with_timeout(engine_patience);
+    json out = {{"socket", server->docker_socket}};
+    const auto info = services.engine.info(patience);
+    if (!info) {
+        out["error"] = preview::error_json(info.error());
+        return out;
+    }
+    out["version"] = info->version;
+    out["api"] = info->api_version;
+    out["warnings"] = info->warnings;
+    if (previews) {
+        const auto url = services.parts.servers.database_url(
+            services.parts.layout.database_place, "any", "any", patience,
+            resource::PostgresServers::From::container);
+        if (!url) {
+            out["database"] = preview::error_json(url.error());
+        }
+    }
+    return out;
+}
+
+}    // namespace
+
+http::Response get_server(Services& services, const http::Request& request, const Context& ctx) {
     const auto isolation = services.parts.runner.isolation();
     json out = {{"api", 1},
                 {"version", services.info.version},
@@ -136,6 +175,9 @@ http::Response get_server(Services& services, const http::Request& /*request*/,
                   {"own_uid", isolation.own_uid},
                   {"missing", isolation.missing}}},
                 {"health", services.health()}};
+    if (query(request, "engine") == "1") {
+        out["engine"] = look_at_engine(services, ctx);
+    }
     return answer(200, out);
 }
 

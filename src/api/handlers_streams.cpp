@@ -12,6 +12,7 @@
 #include "api/handlers.h"
 #include "base/text.h"
 #include "git/refs.h"
+#include "log/log.h"
 #include "preview/spec.h"
 #include "preview/view.h"
 #include "resource/run_spec.h"
@@ -20,6 +21,7 @@ namespace seatrial::api {
 namespace {
 
 using nlohmann::json;
+constexpr std::chrono::seconds log_patience{5};
 
 // Component names of a life: those of its spec, then logs of tools and of former components.
 std::vector<LogSource> log_sources(const Services& services, const store::Life& life,
@@ -46,6 +48,26 @@ std::vector<LogSource> log_sources(const Services& services, const store::Life& 
     return sources;
 }
 
+// What a provider keeps elsewhere comes into the files; as long as `stream` is open, if it is one.
+// Logs that cannot be had now are no reason to hide those that can.
+void bring_logs_up_to_date(Services& services, const http::Request& request,
+                           const std::shared_ptr<http::EventStream>& stream, const Context& ctx) {
+    const auto life = find(services, request, true);
+    const auto spec = life ? preview::parse_spec(life->spec) : tl::unexpected(life.error());
+    const auto provider =
+        spec ? preview::provider_of(services.parts, *spec) : tl::unexpected(spec.error());
+    if (!provider || life->state == "removed") {
+        return;
+    }
+    if (const auto copied = (*provider)->copy_logs(*spec, ctx.with_timeout(log_patience));
+        !copied) {
+        log::warn("logs are not up to date", copied.error(), {{"life", life->id}});
+    }
+    if (stream) {
+        (*provider)->follow_logs(*spec, [stream] { return !stream->closed(); });
+    }
+}
+
 Result<std::vector<LogSource>> wanted_logs(Services& services, const http::Request& request) {
     TRY_ASSIGN(const auto life, find(services, request, true));
     const std::string component = query(request, "component");
@@ -63,7 +85,8 @@ Result<std::vector<LogSource>> wanted_logs(Services& services, const http::Reque
 
 }    // namespace
 
-http::Response get_logs(Services& services, const http::Request& request, const Context& /*ctx*/) {
+http::Response get_logs(Services& services, const http::Request& request, const Context& ctx) {
+    bring_logs_up_to_date(services, request, nullptr, ctx);
     const auto sources = wanted_logs(services, request);
     if (!sources) {
         return http::problem(sources.error());
@@ -93,8 +116,8 @@ http::Response get_logs(Services& services, const http::Request& request, const 
 }
 
 http::Response stream_logs(Services& services, const http::Request& request,
-                           const std::shared_ptr<http::EventStream>& stream,
-                           const Context& /*ctx*/) {
+                           const std::shared_ptr<http::EventStream>& stream, const Context& ctx) {
+    bring_logs_up_to_date(services, request, stream, ctx);
     const auto sources = wanted_logs(services, request);
     if (!sources) {
         return http::problem(sources.error());

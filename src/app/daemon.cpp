@@ -116,22 +116,27 @@ public:
         TRY(settle_worktrees(worktree_root(server, variables_, options_.config_embedded),
                              options_.data, instance_.id, *runner_));
         // One worker per node at work, but no plan may starve the others.
-        nodes_.emplace(server.workers,
-                       std::map<std::string, int>{{"clone", 2}, {"install", 2}, {"git", 4}});
+        nodes_.emplace(server.workers, std::map<std::string, int>{
+                                           {"clone", 2}, {"install", 2}, {"build", 2}, {"git", 4}});
         config_.emplace(std::move(server));
         TRY_ASSIGN(const Secret key, open_key(options_.data));
         TRY_ASSIGN(records_, store::Records::open(options_.data / "seatrial.db"));
         TRY(failpoint("daemon.records_open"));
         layout_ = make_layout(options_.data, *config_->get());
         servers_.emplace(postgres_targets(*config_->get(), layout_), instance_.id, key);
-        add_types(types_, {*runner_, *servers_, layout_, instance_.id});
+        engines_.emplace(engine_sockets(*config_->get(), layout_), instance_.id);
+        const TypeParts type_parts{*runner_, *servers_,    *engines_,
+                                   layout_,  instance_.id, boot_id()};
+        add_types(types_, type_parts);
+        providers_ = make_providers(type_parts);
         parts_.emplace(preview::Parts{*records_, types_, *nodes_, subjects_, timers_, *runner_,
-                                      *servers_, *config_, layout_, instance_.id, boot_id()});
+                                      *servers_, *config_, providers_, layout_, instance_.id});
         releases_.emplace(ReleaseParts{*records_, *runner_, subjects_, timers_, options_.data,
                                        config_->get()->docker_socket, instance_.id});
         reconciler_.emplace(*parts_);
         manager_.emplace(*parts_, *reconciler_);
-        collector_.emplace(types_, *records_, places_of(types_, layout_));
+        collector_.emplace(types_, *records_,
+                           [this] { return places_of(types_, layout_, *records_); });
         upkeep_.emplace(*parts_, *manager_, *collector_);
         branches_.emplace(*parts_, *manager_);
         events_.emplace(*records_, [this](const std::vector<store::Event>& news) { react(news); });
@@ -181,27 +186,7 @@ public:
 
     // After stop(), when there are no trees, logs and records any more: nobody could find the
     // processes later. Databases stay, for whoever restores the folder.
-    void end_runs() {
-        const Context patience = Context().with_timeout(shutdown_patience);
-        const auto lives = records_->lives({});
-        if (!lives) {
-            log::error("the records are gone: processes may be left", lives.error());
-            return;
-        }
-        for (const auto& life : *lives) {
-            const auto spec = preview::parse_spec(life.spec);
-            for (const auto& [component, run] : spec.value_or(preview::Spec{}).names.runs) {
-                auto ended = runner_->kill(run, {}, patience);
-                // Its shim, which cannot be found without its record, ends a moment after it.
-                while (ended && !runner_->forget(run, patience)) {
-                    ended = wait_for(std::chrono::milliseconds(20), patience);
-                }
-                if (!ended) {
-                    log::error("a component may be left", ended.error(), {{"life", life.id}});
-                }
-            }
-        }
-    }
+    void end_runs() { end_components(*parts_, Context().with_timeout(shutdown_patience)); }
 
 private:
     Status start_servers() {
@@ -306,9 +291,11 @@ private:
     config::Variables variables_;
     std::optional<preview::ConfigSnapshot> config_;
     std::unique_ptr<store::Records> records_;
-    preview::local::Layout layout_;
+    preview::Layout layout_;
     std::optional<resource::PostgresServers> servers_;
+    std::optional<resource::DockerEngines> engines_;
     plan::Types types_;
+    preview::Providers providers_;
     plan::Timers timers_;
     plan::Scheduler subjects_{32, {}};
     std::optional<plan::Scheduler> nodes_;

@@ -61,9 +61,32 @@ Finding check_disk(const std::filesystem::path& data) {
             megabytes > 2048 ? "" : "free some space: new previews are refused below the reserve"};
 }
 
+// As the daemon's user sees it: another's rights on the socket say nothing.
+void add_engine(std::vector<Finding>& findings, const json& engine) {
+    if (!engine.is_object()) {
+        return;
+    }
+    const std::string socket = engine.value("socket", "");
+    if (engine.contains("error")) {
+        findings.push_back({"Docker engine", "bad",
+                            socket + ": " + engine["error"].value("message", ""),
+                            engine["error"].value("hint", "")});
+        return;
+    }
+    findings.push_back({"Docker engine", "good",
+                        "version " + engine.value("version", "") + ", API " +
+                            engine.value("api", "") + ", " + socket,
+                        join(engine.value("warnings", std::vector<std::string>{}), "; ")});
+    if (engine.contains("database")) {
+        findings.push_back({"PostgreSQL from containers", "warning",
+                            engine["database"].value("message", ""),
+                            engine["database"].value("hint", "")});
+    }
+}
+
 void add_daemon(std::vector<Finding>& findings, const Globals& globals, const Context& ctx) {
     DaemonClient daemon(globals);
-    const auto server = daemon.get("/api/v1/server", ctx.with_timeout(patience));
+    const auto server = daemon.get("/api/v1/server?engine=1", ctx.with_timeout(3 * patience));
     if (!server) {
         findings.push_back({"daemon", "warning", server.error().message,
                             "`seatrial up` starts one; isolation is known once it runs"});
@@ -74,6 +97,7 @@ void add_daemon(std::vector<Finding>& findings, const Globals& globals, const Co
                             std::to_string(server->value("pid", 0)) + ", data " +
                             server->value("data", ""),
                         ""});
+    add_engine(findings, server->value("engine", json()));
     const json health = server->value("health", json::object());
     const std::string records = health.value("records", "");
     findings.push_back({"records", records == "ok" || records == "being checked" ? "good" : "bad",

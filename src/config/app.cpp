@@ -132,6 +132,7 @@ App read_app(const Node& root) {
     if (const Node* node = root.find("migrate")) {
         out.migrate.emplace();
         read(*node, "run", out.migrate->run);
+        read(*node, "component", out.migrate->component);
         read(*node, "timeout", out.migrate->timeout);
     }
     if (const Node* node = root.find("release")) {

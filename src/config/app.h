@@ -59,6 +59,7 @@ struct Install {
 
 struct Migrate {
     UserCommand run;
+    std::string component;    // in whose image it runs, where there are images; "" = the first
     std::chrono::milliseconds timeout{5 * 60'000};
     bool operator==(const Migrate&) const = default;
 };

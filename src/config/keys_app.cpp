@@ -166,6 +166,11 @@ constexpr Key table[] = {
      .required = true,
      .text = "The command; it must be safe to repeat.",
      .example = "pnpm db:migrate"},
+    {.path = "migrate.component",
+     .type = Type::text,
+     .text = "Under provider `docker`: the component in whose image the command runs; else the "
+             "first one.",
+     .example = "api"},
     {.path = "migrate.timeout",
      .type = Type::duration,
      .fallback = "5m",

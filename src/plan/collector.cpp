@@ -11,17 +11,17 @@ namespace seatrial::plan {
 
 using nlohmann::json;
 
-Collector::Collector(const Types& types, store::Records& records,
-                     std::map<std::string, std::vector<std::string>> places)
+Collector::Collector(const Types& types, store::Records& records, Places places)
     : types_(types), records_(records), places_(std::move(places)) {}
 
 // The listing comes before the records: what is being made is in the records before it is in
 // the world, so it can never look like an orphan.
 Result<std::vector<Ref>> Collector::find_orphans(json& report, const Context& ctx) {
     std::vector<Ref> listed;
+    TRY_ASSIGN(const auto all_places, places_());
     for (Type* type : types_.all()) {
-        const auto places = places_.find(std::string(type->name()));
-        if (places == places_.end()) {
+        const auto places = all_places.find(std::string(type->name()));
+        if (places == all_places.end()) {
             continue;
         }
         for (const auto& place : places->second) {

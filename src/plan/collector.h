@@ -4,6 +4,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <nlohmann/json_fwd.hpp>
@@ -26,9 +27,9 @@ struct SweepOptions {
 // Thread: sweep() one at a time (own lock).
 class Collector {
 public:
-    // `places`: per type name, the configured places to list.
-    Collector(const Types& types, store::Records& records,
-              std::map<std::string, std::vector<std::string>> places);
+    // Per type name, the places to list; asked for each pass.
+    using Places = std::function<Result<std::map<std::string, std::vector<std::string>>>()>;
+    Collector(const Types& types, store::Records& records, Places places);
     // Adds to `report`: orphans [{type, place, name, removed}], unused [...], unlisted [errors],
     // asks (true when it stopped because of the cap).
     Status sweep(const SweepOptions& options, nlohmann::json& report, const Context& ctx);
@@ -42,7 +43,7 @@ private:
 
     const Types& types_;
     store::Records& records_;
-    std::map<std::string, std::vector<std::string>> places_;
+    Places places_;
     std::mutex mutex_;
     std::map<Ref, Clock::time_point> first_seen_;
     std::size_t listed_ = 0;

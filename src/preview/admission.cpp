@@ -154,15 +154,26 @@ Status begin_life(Admission& in, const admit::Proposal& proposal) {
     in.life.env = in.spec.env = in.environment.name;
     in.life.status = "{}";
     in.spec.life = in.life.id;
-    if (in.parts.runner.privileged()) {
-        TRY_ASSIGN(in.spec.uid_slot, take_uid(in.writer, in.parts.runner, in.life.id, "preview"));
+    return {};
+}
+
+// A preview that moved here from another provider may have none yet.
+Status choose_user(Admission& in) {
+    const auto provider = provider_of(in.parts, in.spec);
+    TRY(provider);
+    if (!(*provider)->needs_user() || !in.parts.runner.privileged() || in.spec.uid_slot >= 0) {
+        return {};
     }
+    TRY_ASSIGN(in.spec.uid_slot, take_uid(in.writer, in.parts.runner, in.life.id, "preview"));
     return {};
 }
 
 // Installs of one app share a user, so that its package cache can be theirs.
 Status choose_install_user(Admission& in) {
-    if (!in.app.install || !in.parts.runner.privileged() || in.spec.install_uid_slot >= 0) {
+    const auto provider = provider_of(in.parts, in.spec);
+    TRY(provider);
+    if (!in.app.install || !(*provider)->needs_user() || !in.parts.runner.privileged() ||
+        in.spec.install_uid_slot >= 0) {
         return {};
     }
     const std::string role = "install:" + in.app.name;
@@ -224,6 +235,7 @@ Status write_wanted(Admission& in, Wanted& wanted) {
             {"kind", "update"}, {"state", "updating"}, {"commit", in.spec.commit}};
     }
     set_status(in.life, status);
+    TRY(in.writer.set_meta(used_key(in.spec.provider), "used"));
     TRY_ASSIGN(wanted.after, in.writer.last_event());
     if (in.life.state != "running" && in.life.state != "starting") {
         TRY(in.writer.add_event(change_state(in.life, "starting", in.request.actor, "")));
@@ -246,7 +258,6 @@ Status admit_request(Admission& in, admit::Proposal proposal, const std::set<int
     if (!in.update) {
         TRY(begin_life(in, proposal));
     }
-    TRY(choose_install_user(in));
     apply_request(in.spec, in.request, mirror);
     if (!in.app.base_branch.empty()) {
         TRY_ASSIGN(in.spec.base_branch, git::parse_branch(in.app.base_branch));
@@ -255,6 +266,8 @@ Status admit_request(Admission& in, admit::Proposal proposal, const std::set<int
         }
     }
     apply_policy(in.spec, in.request, in.server, in.environment);
+    TRY(choose_user(in));
+    TRY(choose_install_user(in));
     TRY(choose_database(in));
     TRY(take_ports(in, taken));
     choose_names(in.spec, in.app, in.parts.instance);
@@ -271,18 +284,21 @@ Status admit_request(Admission& in, admit::Proposal proposal, const std::set<int
 Result<Wanted> Manager::admit_up(const UpRequest& request, const config::App& app,
                                  const config::Environment& environment) {
     const auto server = parts_.config.get();
+    const auto provider = parts_.providers.find(environment.provider);
+    std::string isolation;
+    if (provider != parts_.providers.end()) {    // admit refuses the others
+        TRY(provider->second->check(app));
+        isolation = provider->second->isolation().value("level", "");
+    }
     TRY_ASSIGN(const auto taken, listened_ports());
     struct statvfs disk{};
     if (::statvfs(parts_.layout.data.c_str(), &disk) != 0) {
         return fail_errno("cannot read the free disk space", errno);
     }
-    const admit::Proposal proposal{app.name,
-                                   request.key,
-                                   environment.name,
-                                   request.branch,
-                                   parts_.runner.isolation().level,
-                                   static_cast<std::int64_t>(disk.f_bavail * disk.f_frsize),
-                                   false};
+    const admit::Proposal proposal{
+        app.name,       request.key, environment.name,
+        request.branch, isolation,   static_cast<std::int64_t>(disk.f_bavail * disk.f_frsize),
+        false};
     Wanted wanted;
     TRY(parts_.records.write(sql::Durability::full, [&](store::Writer& writer) {
         Admission in{parts_, request, app, *server, environment, writer, {}, {}, false};

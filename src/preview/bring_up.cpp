@@ -24,12 +24,17 @@ Result<plan::Graph> Reconciler::make_graph(store::Life& life, Spec& spec, const 
     TRY(failpoint("reconcile.facts.before"));
     TRY(find_facts(spec, app, parts_, ctx));
     choose_names(spec, app, parts_.instance);
+    TRY_ASSIGN(const Provider* const provider, provider_of(parts_, spec));
     TRY_ASSIGN(const auto rows, parts_.records.owned(life.id));
-    local::World world;
+    World world;
     world.owned = refs_of(rows);
+    std::ranges::sort(world.owned, std::greater<>(), [&](const plan::Ref& ref) {
+        const plan::Type* type = parts_.types.find(ref.type);
+        return type == nullptr ? 0 : type->traits().rank;
+    });
     for (const plan::Ref& ref : world.owned) {
         plan::Type* type = parts_.types.find(ref.type);
-        if (type == nullptr || ref.type != "process") {
+        if (type == nullptr || !runs_component(ref)) {
             continue;
         }
         TRY_ASSIGN(auto seen, type->observe(ref, ctx));
@@ -37,7 +42,7 @@ Result<plan::Graph> Reconciler::make_graph(store::Life& life, Spec& spec, const 
             world.seen.emplace(ref, std::move(seen));
         }
     }
-    return local::make_plan(spec, app, parts_.layout, world);
+    return provider->make_plan(spec, app, world);
 }
 
 // One transaction: the final spec and every ref the plan may bring about, before any effect.
@@ -143,7 +148,7 @@ Reconciler::Next Reconciler::bring_up(store::Life& life, const Context& ctx) {
     }
     bool disturbed = false;
     for (const auto& gone : result.gone) {
-        disturbed = disturbed || gone.ref.type == "process";
+        disturbed = disturbed || runs_component(gone.ref);
     }
     const json status = status_of(life);
     disturbed = disturbed || !status.contains("active") || life.state != "running";
@@ -158,14 +163,9 @@ Reconciler::Next Reconciler::succeed(store::Life& life, const Spec& spec, const 
     }
     status["urls"] = urls_of(spec, app);
     status["active"] = render_spec(spec);
-    const process::Isolation isolation = parts_.runner.isolation();
-    status["isolation"] = {{"level", isolation.level},
-                           {"own_uid", isolation.own_uid},
-                           {"cgroup", isolation.cgroup},
-                           {"seccomp", isolation.seccomp},
-                           {"landlock_abi", isolation.landlock_abi},
-                           {"private_tmp", isolation.private_tmp},
-                           {"missing", isolation.missing}};
+    if (const auto provider = provider_of(parts_, spec)) {
+        status["isolation"] = (*provider)->isolation();
+    }
     status["timings"] = {{"total_ms", result.elapsed.count()},
                          {"critical_path_ms", result.critical_path.count()}};
     life.done_generation = life.generation;

@@ -1,9 +1,5 @@
 #include "preview/facts.h"
 
-#include <sys/stat.h>
-#include <sys/utsname.h>
-
-#include <cstdlib>
 #include <thread>
 
 #include "base/names.h"
@@ -16,51 +12,6 @@ namespace seatrial::preview {
 namespace {
 
 constexpr std::chrono::seconds fork_patience{10};
-
-// What an installed tree depends on besides its files: architecture, system and the exact
-// interpreter, told by the program file instead of starting it.
-std::string platform() {
-    utsname machine{};
-    ::uname(&machine);
-    std::string text = machine.machine;
-    text += '\n' + read_file("/etc/os-release", 64 << 10).value_or("");
-    const char* path = std::getenv("PATH");
-    for (const char* program : {"node", "python3"}) {
-        for (const auto folder :
-             split(path != nullptr ? path : "/usr/local/bin:/usr/bin:/bin", ':')) {
-            const std::string file = std::string(folder) + "/" + program;
-            struct stat info{};
-            if (::stat(file.c_str(), &info) == 0) {
-                text += "\n" + file + " " + std::to_string(info.st_size) + " " +
-                        std::to_string(info.st_mtim.tv_sec);
-                break;
-            }
-        }
-    }
-    return text;
-}
-
-Status find_dependency_tree(Spec& spec, const config::App& app, const Parts& parts,
-                            const Context& ctx) {
-    spec.dependency_tree.clear();
-    if (!app.install) {
-        return {};
-    }
-    auto digest = mirror_of(parts, spec).tree_digest(spec.commit, app.install->key, ctx);
-    if (!digest) {
-        return tl::unexpected(std::move(digest).error());
-    }
-    std::string identity = spec.app + "\n" + *digest + "\n" + platform();
-    for (const auto& word : app.install->run.to_argv()) {
-        identity += "\n" + word;
-    }
-    for (const auto& path : app.install->keep) {
-        identity += "\n" + path;
-    }
-    spec.dependency_tree =
-        make_name(parts.instance, "deps-" + spec.app, crypto::sha256_hex(identity));
-    return {};
-}
 
 Status find_template(Spec& spec, const config::App& app, const Parts& parts, const Context& ctx) {
     spec.template_name.clear();
@@ -162,6 +113,15 @@ void find_fork(Spec& spec, const Parts& parts, const Context& ctx) {
 
 }    // namespace
 
+Result<Provider*> provider_of(const Parts& parts, const Spec& spec) {
+    const auto found = parts.providers.find(spec.provider);
+    if (found == parts.providers.end()) {
+        return fail(Code::invalid, "there is no provider " + printable(spec.provider) + " here",
+                    "start the newer seatrial that made this preview");
+    }
+    return found->second.get();
+}
+
 git::Mirror mirror_of(const Parts& parts, const Spec& spec) {
     return git::Mirror(parts.layout.data / "mirrors" / spec.mirror);
 }
@@ -169,11 +129,13 @@ git::Mirror mirror_of(const Parts& parts, const Spec& spec) {
 Status find_facts(Spec& spec, const config::App& app, const Parts& parts, const Context& ctx) {
     TRY(find_tree_env(spec, app, parts, ctx));
     TRY(check_environment(spec, app));
+    const auto provider = provider_of(parts, spec);
+    TRY(provider);
     Status schema;    // both write fields of the spec that nothing else here reads
     Status tree;
     {
         const std::jthread other([&] { schema = find_template(spec, app, parts, ctx); });
-        tree = find_dependency_tree(spec, app, parts, ctx);
+        tree = (*provider)->find_facts(spec, app, ctx);
         find_fork(spec, parts, ctx);
     }
     TRY(tree);

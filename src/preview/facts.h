@@ -10,9 +10,9 @@ namespace seatrial::preview {
 
 git::Mirror mirror_of(const Parts& parts, const Spec& spec);
 
-// Fills template_name, dependency_tree, tree_env and, as far as it can be known, fork. Errors:
-// `invalid` for the user's faults (missing variable, key file), `unavailable` while PostgreSQL or
-// git does not answer.
+// Fills template_name, tree_env, what the provider needs (dependency_tree, images) and, as far as
+// it can be known, fork. Errors: `invalid` for the user's faults (missing variable, key file),
+// `unavailable` while PostgreSQL or git does not answer.
 Status find_facts(Spec& spec, const config::App& app, const Parts& parts, const Context& ctx);
 
 }    // namespace seatrial::preview

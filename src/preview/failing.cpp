@@ -9,7 +9,7 @@
 #include "preview/reconciler.h"
 #include "preview/status.h"
 #include "process/listeners.h"
-#include "resource/component.h"
+#include "resource/docker_container.h"
 
 namespace seatrial::preview {
 namespace {
@@ -45,7 +45,9 @@ Reconciler::Next Reconciler::retry_later(store::Life& life, const std::string& s
         status.contains("waiting") && status["waiting"].value("generation", 0LL) == life.generation
             ? time_of(status["waiting"]["since_ms"])
             : now;
-    if (life.wanted && now - since > retry_budget) {
+    // What runs is not given up because nobody can look at it just now.
+    const bool under_way = life.generation > life.done_generation;
+    if (life.wanted && under_way && now - since > retry_budget) {
         Error last = error;
         last.code = Code::failed;
         last.message = "gave up after " + render_duration(retry_budget) + ": " + last.message;
@@ -134,8 +136,10 @@ Reconciler::Next Reconciler::settle_failed(store::Life& life, const Context& ctx
     }
     std::vector<plan::Ref> refs;
     for (const auto& row : *rows) {
-        if (first || row.type == resource::component_type) {
-            refs.push_back({row.type, row.place, row.name});
+        const plan::Ref ref{row.type, row.place, row.name};
+        // A migration that took too long may still be at work.
+        if (first || runs_component(ref) || ref.type == resource::docker_task_type) {
+            refs.push_back(ref);
         }
     }
     if (refs.empty()) {

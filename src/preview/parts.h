@@ -10,7 +10,7 @@
 #include "plan/graph.h"
 #include "plan/scheduler.h"
 #include "plan/timers.h"
-#include "preview/local/plan.h"
+#include "preview/provider.h"
 #include "process/runner.h"
 #include "resource/postgres_server.h"
 #include "store/records.h"
@@ -46,9 +46,17 @@ struct Parts {
     process::Runner& runner;
     resource::PostgresServers& servers;
     const ConfigSnapshot& config;
-    local::Layout layout;
+    const Providers& providers;
+    Layout layout;
     std::string instance;
-    std::string boot_id;
 };
+
+// The key in the records' meta that says that a preview was ever wanted with a provider.
+inline std::string used_key(const std::string& provider) {
+    return "provider:" + provider;
+}
+
+// `invalid` for a provider that this program does not have.
+Result<Provider*> provider_of(const Parts& parts, const Spec& spec);
 
 }    // namespace seatrial::preview

@@ -5,11 +5,13 @@
 namespace seatrial::preview {
 Reconciler::Reconciler(Parts parts)
     : parts_(std::move(parts)),
-      subjects_(parts_.subjects,
-                [this](const std::string& life, const Context& ctx) {
-                    return look(life, ctx) == Next::again;
-                }),
-      watcher_([this](const std::string& life) { wake(life); }) {}
+      subjects_(parts_.subjects, [this](const std::string& life, const Context& ctx) {
+          return look(life, ctx) == Next::again;
+      }) {
+    for (const auto& [name, provider] : parts_.providers) {
+        provider->begin([this](const std::string& life) { wake(life); });
+    }
+}
 
 void Reconciler::shutdown() {
     {
@@ -17,6 +19,9 @@ void Reconciler::shutdown() {
         stopping_ = true;
     }
     subjects_.shutdown();
+    for (const auto& [name, provider] : parts_.providers) {
+        provider->end();
+    }
 }
 
 Status Reconciler::wake_all() {
@@ -58,7 +63,7 @@ Reconciler::Next Reconciler::close_difference(store::Life& life, const Context& 
     if (life.state == "failed") {
         return settle_failed(life, ctx);
     }
-    return life.state == "running" ? supervise(life) : Next::idle;
+    return life.state == "running" ? supervise(life, ctx) : Next::idle;
 }
 
 }    // namespace seatrial::preview

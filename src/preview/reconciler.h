@@ -11,7 +11,6 @@
 #include "plan/subjects.h"
 #include "preview/parts.h"
 #include "preview/spec.h"
-#include "preview/watcher.h"
 
 namespace seatrial::preview {
 
@@ -43,8 +42,8 @@ private:
         std::string how;
         bool rebooted = false;
     };
-    Result<Ended> find_ended(const Spec& spec) const;
-    Next supervise(store::Life& life);
+    Result<Ended> find_ended(const Spec& spec, const Context& ctx) const;
+    Next supervise(store::Life& life, const Context& ctx);
     Next give_up_on(store::Life& life, const Ended& ended);
     Result<plan::Graph> make_graph(store::Life& life, Spec& spec, const config::App& app,
                                    const Context& ctx);
@@ -65,8 +64,7 @@ private:
     std::mutex mutex_;
     std::map<std::string, int> attempts_;    // world's faults in a row, by life
     bool stopping_ = false;
-    plan::Subjects subjects_;    // its looks use all of the others: shut down before they go
-    Watcher watcher_;
+    plan::Subjects subjects_;
 };
 
 }    // namespace seatrial::preview

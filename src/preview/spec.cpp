@@ -8,13 +8,13 @@
 namespace seatrial::preview {
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Names, tree, git_ref, mount, database, role,
-                                                migrate_run, runs)
+                                                migrate_run, network, runs)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(
     Spec, life, app, key, env, branch, base_branch, fork, commit, mirror, repository, remote,
     requested_by, app_file, app_text, variables, provider, ttl_ms, warn_before_ms, keep_failed_ms,
     memory_bytes, cpu_percent, pids, min_isolation, on_reboot, host, environment_env, env_files,
     log_bytes, names, ports, uid_slot, install_uid_slot, empty_database, database_serial,
-    template_name, dependency_tree, tree_env)
+    template_name, dependency_tree, images, tree_env)
 
 std::string render_spec(const Spec& spec) {
     nlohmann::json json = spec;
@@ -73,6 +73,7 @@ void choose_names(Spec& spec, const config::App& app, const std::string& instanc
     choose(spec.names.git_ref, "ref");
     choose(spec.names.mount, "deps");
     choose(spec.names.migrate_run, "migrate");
+    choose(spec.names.network, "net");
     if (app.database.engine != config::DatabaseEngine::none) {
         choose(spec.names.database,
                spec.database_serial == 0 ? "db" : "db" + std::to_string(spec.database_serial));

@@ -21,6 +21,7 @@ struct Names {
     std::string mount;
     std::string database, role;    // or the sqlite file
     std::string migrate_run;
+    std::string network;                        // of its containers
     std::map<std::string, std::string> runs;    // component → run
 };
 
@@ -62,6 +63,7 @@ struct Spec {
     // Facts found before the plan was journalled (prepare).
     std::string template_name;                      // "" = none
     std::string dependency_tree;                    // "" = none
+    std::map<std::string, std::string> images;      // component → image
     std::map<std::string, std::string> tree_env;    // of tracked env files at the commit
 };
 

@@ -9,7 +9,7 @@
 #include "preview/reconciler.h"
 #include "preview/status.h"
 #include "process/listeners.h"
-#include "resource/component.h"
+#include "resource/run_spec.h"
 
 namespace seatrial::preview {
 namespace {
@@ -18,45 +18,42 @@ using nlohmann::json;
 using std::chrono::milliseconds;
 constexpr milliseconds restart_window{5 * 60'000};
 constexpr std::size_t restart_limit = 3;
+constexpr milliseconds log_patience{5000};
 
 }    // namespace
 Status Reconciler::watch_components(const store::Life& life, const Spec& spec) {
+    TRY_ASSIGN(Provider* const provider, provider_of(parts_, spec));
     for (const auto& [component, run] : spec.names.runs) {
-        if (watcher_.watches(run)) {
-            continue;
+        if (!provider->watches(run)) {
+            TRY(provider->watch(run, life.id));
         }
-        auto pidfd = parts_.runner.watch(run);
-        if (!pidfd) {
-            return tl::unexpected(std::move(pidfd).error());
-        }
-        TRY(watcher_.watch(run, life.id, std::move(*pidfd)));
     }
     return {};
 }
 
 // What the world says of the components: the last one found ended, and how.
-Result<Reconciler::Ended> Reconciler::find_ended(const Spec& spec) const {
+Result<Reconciler::Ended> Reconciler::find_ended(const Spec& spec, const Context& ctx) const {
+    TRY_ASSIGN(const Provider* const provider, provider_of(parts_, spec));
     Ended ended;
     for (const auto& [component, run] : spec.names.runs) {
-        TRY_ASSIGN(const process::RunState state, parts_.runner.observe(run));
-        if (state.phase == process::RunPhase::running) {
+        TRY_ASSIGN(const Running state, provider->observe(run, ctx));
+        if (state.phase == Running::Phase::running) {
             continue;
         }
         ended.component = component;
-        ended.how = resource::render_exit(state);
-        ended.rebooted =
-            ended.rebooted || (!state.boot_id.empty() && state.boot_id != parts_.boot_id);
+        ended.how = state.how;
+        ended.rebooted = ended.rebooted || state.rebooted;
     }
     return ended;
 }
 
-Reconciler::Next Reconciler::supervise(store::Life& life) {
+Reconciler::Next Reconciler::supervise(store::Life& life, const Context& ctx) {
     const auto spec = parse_spec(life.spec);
     if (!spec) {
         log::error("a preview's record cannot be used", spec.error(), {{"life", life.id}});
         return Next::idle;
     }
-    const auto ended = find_ended(*spec);
+    const auto ended = find_ended(*spec, ctx);
     if (!ended) {
         return retry_later(life, "look after the components", ended.error());
     }
@@ -98,6 +95,12 @@ Reconciler::Next Reconciler::supervise(store::Life& life) {
 
 // It keeps dying: what the log says is the best there is to tell.
 Reconciler::Next Reconciler::give_up_on(store::Life& life, const Ended& ended) {
+    const auto spec = parse_spec(life.spec);
+    const auto provider = spec ? provider_of(parts_, *spec) : tl::unexpected(spec.error());
+    if (provider) {
+        const Context patience = Context().with_timeout(log_patience);
+        (void)(*provider)->copy_logs(*spec, patience);
+    }
     const auto log_file = parts_.layout.data / "logs" / life.id / (ended.component + ".log");
     const Error error{
         Code::failed,

@@ -25,7 +25,11 @@ Status Reconciler::release(store::Life& life, const std::vector<plan::Ref>& refs
     plan::Graph graph = plan::make_stop_graph(refs, parts_.types, &unknown);
     graph.name = name;
     for (const auto& ref : refs) {
-        watcher_.forget(ref.name);
+        if (runs_component(ref)) {
+            for (const auto& [name_of, provider] : parts_.providers) {
+                provider->forget(ref.name);
+            }
+        }
     }
     const plan::RunResult result = run(life, graph, ctx);
     json& resources = status["receipt"]["resources"];

@@ -6,12 +6,12 @@
 #include "base/text.h"
 #include "preview/spec.h"
 #include "preview/status.h"
-#include "resource/run_spec.h"
 
 namespace seatrial::preview {
 namespace {
 
 using nlohmann::json;
+constexpr std::chrono::seconds look_patience{2};    // for people who wait
 
 json or_null(const json& object, const char* member) {
     const auto found = object.find(member);
@@ -65,27 +65,28 @@ json component_json(const std::string& name, const std::string& run, const Spec&
     if (const auto port = spec.ports.find(name); port != spec.ports.end()) {
         component["port"] = port->second;
     }
-    const auto state = parts.runner.observe(run);
+    const auto provider = provider_of(parts, spec);
+    if (!provider) {
+        return component;
+    }
+    const auto state = (*provider)->observe(run, Context().with_timeout(look_patience));
     if (!state) {
         return component;
     }
-    switch (state->phase) {
-        case process::RunPhase::absent: component["state"] = "absent"; break;
-        case process::RunPhase::starting: component["state"] = "starting"; break;
-        case process::RunPhase::exited:
-            component["state"] = "exited";
-            component["detail"] = resource::render_exit(*state);
-            break;
-        case process::RunPhase::running:
-            component["state"] = "running";
-            component["pid"] = state->shim;
-            if (const auto usage = parts.runner.usage(run)) {
-                component["memory_bytes"] = usage->memory_bytes;
-                component["cpu_ms"] = usage->cpu.count();
-                component["processes"] = usage->processes;
-            }
-            break;
+    constexpr const char* states[] = {"absent", "starting", "running", "exited"};
+    component["state"] = states[static_cast<int>(state->phase)];
+    if (state->phase == Running::Phase::exited) {
+        component["detail"] = state->how;
     }
+    const auto put = [&](const char* member, const std::optional<std::int64_t>& value) {
+        if (value) {
+            component[member] = *value;
+        }
+    };
+    put("pid", state->pid);
+    put("memory_bytes", state->memory_bytes);
+    put("cpu_ms", state->cpu_ms);
+    put("processes", state->processes);
     return component;
 }
 
