@@ -106,6 +106,17 @@ std::string line_of(const std::string& kind, const json& data) {
     if (kind == "healthy") {
         return "healthy after " + render_duration(std::chrono::milliseconds(data.value("ms", 0LL)));
     }
+    if (kind == "migrating") {
+        std::string out = "migrating the database";
+        for (const auto& note : data.value("notes", std::vector<std::string>())) {
+            out += "\n    " + printable(note);
+        }
+        return out;
+    }
+    if (kind == "migrated") {
+        return "the database is migrated, " +
+               render_duration(std::chrono::milliseconds(data.value("ms", 0LL)));
+    }
     if (kind == "checked") {
         return std::to_string(data.value("checks", 0)) + " smoke checks passed, unseen by users";
     }

@@ -137,6 +137,14 @@ App read_app(const Node& root) {
     }
     if (const Node* node = root.find("release")) {
         read(*node, "checks", out.release_checks);
+        if (const Node* migrate = node->find("migrate")) {
+            auto& step = out.release_migrate.emplace();
+            read(*migrate, "run", step.run);
+            read(*migrate, "component", step.component);
+            read_paths(*migrate, "sql", step.sql);
+            read(*migrate, "contract", step.contract);
+            read(*migrate, "timeout", step.timeout);
+        }
     }
     out.database = read_database(root);
     out.env = read_env(root);

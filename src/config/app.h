@@ -87,6 +87,15 @@ struct EnvRule {
     bool operator==(const EnvRule&) const = default;
 };
 
+struct ReleaseMigrate {
+    UserCommand run;                 // before the components start
+    std::string component;           // whose image runs it; "" = the first one
+    std::vector<std::string> sql;    // paths below the tree whose SQL is looked at
+    bool contract = false;           // it may remove what the release before still uses
+    std::chrono::milliseconds timeout{60'000};
+    bool operator==(const ReleaseMigrate&) const = default;
+};
+
 struct App {
     std::string name;
     std::vector<Component> components;    // in file order
@@ -94,6 +103,7 @@ struct App {
     std::optional<Migrate> migrate;
     Database database;
     std::vector<std::string> release_checks;    // paths asked before users reach a release
+    std::optional<ReleaseMigrate> release_migrate;
     std::vector<EnvRule> env;
     std::vector<std::string> env_files;                     // below the tree, parsed, never sourced
     std::string issue_pattern = "[A-Z][A-Z0-9]+-[0-9]+";    // find_match() in config/pattern.h

@@ -21,8 +21,6 @@
 namespace seatrial::git {
 namespace {
 
-constexpr const char* empty_tree = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
-
 // Written over what git init wrote, so that a mirror never depends on the machine's defaults.
 // Other users read it whatever our umask is.
 constexpr std::string_view mirror_config =
@@ -354,36 +352,6 @@ Status Mirror::archive(const std::string& commit, const std::string& folder, int
                         "cannot read " + printable(folder) + " of commit " + commit.substr(0, 12),
                         ctx));
     return {};
-}
-
-Result<std::string> Mirror::tree_digest(const std::string& commit,
-                                        const std::vector<std::string>& paths,
-                                        const Context& ctx) const {
-    TRY(check_commit(commit));
-    crypto::Sha256 digest;
-    if (paths.empty()) {
-        return digest.finish_hex();
-    }
-    Call list = call();
-    list.args = {"diff-tree", "-r", "-z", "--no-renames", empty_tree, commit, "--"};
-    for (const auto& path : paths) {
-        TRY(check_path(path));
-        const bool glob = path.find_first_of("*?[") != std::string::npos;
-        list.args.push_back((glob ? ":(top,glob)" : ":(top,literal)") + path);
-    }
-    TRY_ASSIGN(const std::string out, run_git_checked(std::move(list), "cannot list files", ctx));
-    // ":000000 100644 0000... <id> A" NUL path NUL
-    const auto fields = split(out, '\0');
-    for (std::size_t i = 0; i + 1 < fields.size(); i += 2) {
-        const auto words = split(fields[i], ' ');
-        if (words.size() != 5) {
-            return fail(Code::internal, "git diff-tree answered in another form");
-        }
-        digest.update_field(words[1]);
-        digest.update_field(words[3]);
-        digest.update_field(fields[i + 1]);
-    }
-    return digest.finish_hex();
 }
 
 }    // namespace seatrial::git

@@ -20,7 +20,8 @@
 
 namespace seatrial::git {
 
-struct Call;
+struct Call;    // both in git/run.h
+struct TreeFile;
 
 class Mirror {
 public:
@@ -74,9 +75,12 @@ public:
     // A tar of a commit's folder ("" = the whole tree) into `out_fd`, as it comes. 1 process.
     Status archive(const std::string& commit, const std::string& folder, int out_fd,
                    const Context& ctx) const;
-    // SHA-256 over "mode id\tpath" of the named paths at a commit, whole folders too: the
-    // dependency key's raw part. A path with * ? [ is a glob ("**" crosses folders), others are
-    // literal. 1 process.
+    // The files at the paths (as in tree_digest), in their order. 1 process.
+    Result<std::vector<TreeFile>> list_files(const std::string& commit,
+                                             const std::vector<std::string>& paths,
+                                             const Context& ctx) const;
+    // SHA-256 over "mode id\tpath" of paths at a commit, folders too: the dependency key's raw
+    // part. A path with * ? [ is a glob ("**" crosses folders), others are literal. 1 process.
     Result<std::string> tree_digest(const std::string& commit,
                                     const std::vector<std::string>& paths,
                                     const Context& ctx) const;

@@ -20,6 +20,10 @@ std::vector<std::string> config_env(const Config& more = {});
 // Nobody's configuration and no questions: for repositories of ours. Without config_env().
 std::vector<std::string> closed_env();
 
+struct TreeFile {
+    std::string mode, id, path;    // of a commit; id: of the file's content
+};
+
 struct Call {
     std::filesystem::path cwd;
     std::vector<std::string> args;    // behind "git"

@@ -200,6 +200,7 @@ Result<Release> release_of(const store::Release& row) {
         for (const auto& [name, part] : in.at("components").items()) {
             out.components[name] = {part.at("image"), part.at("name")};
         }
+        out.sql = sql_of(in.value("sql", json::array()));
         return out;
     } catch (const json::exception& error) {
         return fail(Code::invalid, "release " + row.id + " cannot be read: " + error.what());
@@ -214,7 +215,8 @@ std::string render_release(const Release& release) {
     return json{{"commit", release.commit},           {"branch", release.branch},
                 {"version", release.version},         {"tag", release.tag},
                 {"app_text", release.app_text},       {"actor", release.actor},
-                {"config_hash", release.config_hash}, {"components", components}}
+                {"config_hash", release.config_hash}, {"components", components},
+                {"sql", sql_json(release.sql)}}
         .dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
@@ -282,6 +284,9 @@ Result<Release> build(store::Records& records, docker::Engine& engine, const git
         out.version = "0.0.0";
     }
     out.tag = make_tag(out.version, request.commit);
+    if (const auto& step = request.app.release_migrate) {
+        TRY_ASSIGN(out.sql, read_sql(mirror, request.commit, step->sql, ctx));
+    }
     TRY_ASSIGN(out.components,
                make_artefacts(engine, mirror, request, parts, out.tag, on_line, ctx));
     out.at = now_utc();
@@ -322,6 +327,14 @@ Content make_content(const Release& release, const config::App& app,
         component.cpu_percent = environment.limits.cpu_percent;
         component.pids = environment.limits.pids;
         out.components.push_back(std::move(component));
+    }
+    if (app.release_migrate && !out.components.empty()) {
+        const auto& step = *app.release_migrate;
+        out.migration.argv = step.run.to_argv();
+        out.migration.component =
+            step.component.empty() ? out.components.front().name : step.component;
+        out.migration.timeout = step.timeout;
+        out.migration.contract = step.contract;
     }
     return out;
 }

@@ -9,6 +9,7 @@
 #include "docker/engine.h"
 #include "git/mirror.h"
 #include "release/deployment.h"
+#include "release/migration.h"
 #include "store/records.h"
 
 namespace seatrial::release {
@@ -31,6 +32,7 @@ struct Release {
     std::string config_hash;    // of app_text
     std::map<std::string, Artefact> components;
     std::string rejected;
+    std::vector<SqlFile> sql;    // of its migration
     WallTime at{};
 };
 Result<Release> release_of(const store::Release& row);

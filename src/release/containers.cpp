@@ -63,11 +63,11 @@ Result<std::string> ensure_network(docker::Engine& engine, const Context& ctx) {
     return name;
 }
 
-Status start_one(docker::Engine& engine, const Content& content, const Component& part,
-                 const docker::Labels& labels, const std::string& network, Instance* instance,
-                 const Context& ctx) {
+Result<docker::ContainerSpec> make_spec(const Content& content, const Component& part,
+                                        const std::string& name, const docker::Labels& labels,
+                                        const std::string& network) {
     docker::ContainerSpec spec;
-    spec.name = instance->container;
+    spec.name = name;
     spec.image = part.image;
     spec.argv = part.argv;
     TRY_ASSIGN(spec.environment, environment_of(content, part));
@@ -76,7 +76,16 @@ Status start_one(docker::Engine& engine, const Content& content, const Component
     spec.memory_bytes = part.memory_bytes;
     spec.cpu_percent = part.cpu_percent;
     spec.pids = part.pids;
-    spec.networks = {{network, {part.name}}};
+    spec.networks = {{network, {}}};
+    return spec;
+}
+
+Status start_one(docker::Engine& engine, const Content& content, const Component& part,
+                 const docker::Labels& labels, const std::string& network, Instance* instance,
+                 const Context& ctx) {
+    TRY_ASSIGN(docker::ContainerSpec spec,
+               make_spec(content, part, instance->container, labels, network));
+    spec.networks[0].aliases = {part.name};
     const auto made = docker::create_container(engine, spec, ctx);
     // It may be there from before a crash of ours; a stranger's is found out below.
     if (!made && made.error().code != Code::conflict) {
@@ -205,6 +214,60 @@ Status await_health(docker::Engine& engine, const Content& content,
         }
     }
     return all_at_once(works);
+}
+
+Status make_migration(docker::Engine& engine, const Content& content, const std::string& name,
+                      const docker::Labels& labels, const Context& ctx) {
+    const auto part =
+        std::find_if(content.components.begin(), content.components.end(),
+                     [&](const Component& one) { return one.name == content.migration.component; });
+    if (part == content.components.end()) {
+        return fail(Code::invalid,
+                    "has no component '" + printable(content.migration.component) + "' to run in",
+                    "name one that is built in release.migrate.component");
+    }
+    TRY_ASSIGN(const std::string network, ensure_network(engine, ctx));
+    TRY_ASSIGN(docker::ContainerSpec spec, make_spec(content, *part, name, labels, network));
+    spec.argv = content.migration.argv;
+    spec.keep_entrypoint = false;
+    // A lock that it waits for stops everybody behind it: give up early, nothing is lost.
+    spec.environment.try_emplace("PGOPTIONS", Secret("-c lock_timeout=5s"));
+    const auto made = docker::create_container(engine, spec, ctx);
+    if (!made && made.error().code != Code::conflict) {
+        return tl::unexpected(made.error());
+    }
+    TRY_ASSIGN(const auto seen, docker::inspect_container(engine, name, ctx));
+    return docker::check_ours(engine, seen.labels, "container " + name);
+}
+
+Status run_migration(docker::Engine& engine, const std::string& name, milliseconds left,
+                     const Context& ctx) {
+    const auto seen = docker::inspect_container(engine, name, ctx);
+    if (!seen && seen.error().code == Code::not_found) {
+        return fail(Code::failed, "cannot be told: its container is gone");
+    }
+    TRY(seen.has_value() ? Status() : Status(tl::unexpected(seen.error())));
+    if (seen->state == "created") {
+        TRY(docker::start_container(engine, name, ctx));
+    }
+    const auto code = docker::wait_container(engine, name, ctx.with_timeout(left));
+    TRY(ctx.ok());
+    if (!code && code.error().code == Code::timed_out) {
+        Status killed = docker::kill_container(engine, name, "KILL", ctx);
+        if (!killed && killed.error().code != Code::conflict) {
+            return killed;
+        }
+        return fail(Code::failed, "took too long and was ended\n" + log_end(engine, name, ctx),
+                    "give it more time with release.migrate.timeout, or let it do less");
+    }
+    if (!code) {
+        return tl::unexpected(code.error());
+    }
+    if (*code != 0) {
+        return fail(Code::failed, "ended with exit code " + std::to_string(*code) + "\n" +
+                                      log_end(engine, name, ctx));
+    }
+    return {};
 }
 
 Status remove_instances(docker::Engine& engine,

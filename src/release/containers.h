@@ -22,6 +22,13 @@ Status start_instances(docker::Engine& engine, const Content& content, const doc
 Status await_health(docker::Engine& engine, const Content& content,
                     const std::map<std::string, std::vector<Instance>>& instances,
                     const Context& ctx);
+// Makes the container of a release's migration, of that name; there already is ok.
+Status make_migration(docker::Engine& engine, const Content& content, const std::string& name,
+                      const docker::Labels& labels, const Context& ctx);
+// Starts it unless it ever was, and waits for its end; after `left` it is killed. `failed` with the
+// end of its log: it ended with another code than 0, ran too long, or is gone.
+Status run_migration(docker::Engine& engine, const std::string& name,
+                     std::chrono::milliseconds left, const Context& ctx);
 // Stops and removes them, side by side; absent is ok.
 Status remove_instances(docker::Engine& engine,
                         const std::map<std::string, std::vector<Instance>>& instances,

@@ -56,10 +56,18 @@ json to_json(const Content& content) {
     for (const auto& part : content.components) {
         parts.push_back(to_json(part));
     }
-    return {{"release", content.release},
-            {"tag", content.tag},
-            {"components", parts},
-            {"env_files", content.env_files}};
+    json out = {{"release", content.release},
+                {"tag", content.tag},
+                {"components", parts},
+                {"env_files", content.env_files}};
+    if (const Migration& step = content.migration; !step.argv.empty()) {
+        out["migration"] = {{"argv", step.argv},
+                            {"component", step.component},
+                            {"timeout_ms", step.timeout.count()},
+                            {"contract", step.contract},
+                            {"notes", step.notes}};
+    }
+    return out;
 }
 
 Content content_of(const json& in) {
@@ -70,6 +78,14 @@ Content content_of(const json& in) {
         out.components.push_back(component_of(part));
     }
     out.env_files = in.at("env_files");
+    if (in.contains("migration")) {
+        const json& step = in.at("migration");
+        out.migration.argv = step.at("argv");
+        out.migration.component = step.at("component");
+        out.migration.timeout = milliseconds(step.at("timeout_ms").get<std::int64_t>());
+        out.migration.contract = step.at("contract");
+        out.migration.notes = step.at("notes");
+    }
     return out;
 }
 
@@ -264,6 +280,13 @@ std::string render_standing(const Standing& standing) {
                 {"contents", contents},          {"instances", instances},
                 {"probes", standing.probes},     {"failed_before", standing.failed_before},
                 {"failure", standing.failure}};
+    for (const auto& [release, step] : standing.migrations) {
+        out["migrations"][release] = {{"state", static_cast<int>(step.state)},
+                                      {"container", step.container},
+                                      {"at", time_json(step.at)},
+                                      {"contract", step.contract},
+                                      {"tag", step.tag}};
+    }
     if (standing.began_at) {
         out["began_at"] = time_json(*standing.began_at);
     }
@@ -291,6 +314,13 @@ Result<Standing> parse_standing(const std::string& text) {
         out.probes = in.at("probes");
         out.failed_before = in.at("failed_before");
         out.failure = in.at("failure");
+        if (in.contains("migrations")) {
+            for (const auto& [release, step] : in.at("migrations").items()) {
+                out.migrations[release] = {
+                    static_cast<Migrated::State>(step.at("state").get<int>()), step.at("container"),
+                    time_of(step.at("at")), step.at("contract"), step.at("tag")};
+            }
+        }
         if (in.contains("began_at")) {
             out.began_at = time_of(in.at("began_at"));
         }

@@ -34,12 +34,22 @@ struct Component {
     int pids = 0;
 };
 
+// How a release changes the database, once per environment, before its containers start.
+struct Migration {
+    std::vector<std::string> argv;    // empty: none
+    std::string component;            // whose image and variables
+    std::chrono::milliseconds timeout{60'000};
+    bool contract = false;             // the releases before cannot run behind it
+    std::vector<std::string> notes;    // for people: what is slow, or cannot be told
+};
+
 // Everything that a slot needs to be made again, frozen when the release was wanted there.
 struct Content {
     std::string release;
     std::string tag;    // for people: "1.4.0-3f2a9c1"
     std::vector<Component> components;
     std::vector<std::string> env_files;    // read when a container is made; secrets stay there
+    Migration migration;
 };
 
 // The environment's part, the same for all releases.
@@ -67,6 +77,15 @@ struct Instance {
     edge::Server server;      // port 0 until it runs
 };
 
+// Written down before each step and after it: no migration runs twice, whoever dies.
+struct Migrated {
+    enum class State { named, made, done } state = State::named;
+    std::string container;
+    WallTime at{};            // began; when done, ended
+    bool contract = false;    // as in Migration
+    std::string tag;
+};
+
 struct Standing {
     State state;
     std::map<std::string, Content> contents;                                          // slot →
@@ -76,6 +95,7 @@ struct Standing {
     std::optional<WallTime> began_at;
     std::int64_t failed_before = 0;    // failed requests of the old and new slot at its start
     std::string failure;               // why the wanted release does not serve; "" = it does
+    std::map<std::string, Migrated> migrations;    // by release; those that ran, or run
 };
 
 // The slot is in that phase from now on.

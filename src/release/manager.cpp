@@ -86,6 +86,46 @@ Result<bool> load(store::Writer& writer, Proposal& now) {
     return true;
 }
 
+Result<std::vector<SqlFile>> sql_of_release(store::Writer& writer, const std::string& id) {
+    TRY_ASSIGN(const auto row, writer.release(id));
+    if (!row) {
+        return std::vector<SqlFile>();
+    }
+    TRY_ASSIGN(auto release, release_of(*row));
+    return std::move(release.sql);
+}
+
+// Nobody uses the database before the first release; what ran here already harms nobody again.
+Status settle_database(store::Writer& writer, Proposal& now) {
+    Migration& step = now.content.migration;
+    const auto ran = now.standing.migrations.find(now.content.release);
+    const auto serving = now.standing.contents.find(now.standing.state.stable);
+    const bool over = ran != now.standing.migrations.end();
+    if (step.argv.empty() || over || serving == now.standing.contents.end()) {
+        step.contract = over && ran->second.contract;
+        return {};
+    }
+    TRY_ASSIGN(const auto files, sql_of_release(writer, now.content.release));
+    TRY_ASSIGN(const auto before, sql_of_release(writer, serving->second.release));
+    return settle_migration(step, files, before, serving->second.tag);
+}
+
+// Refused when a migration in between removed what `target` uses: it was built before that.
+Status check_way_back(store::Writer& writer, const Proposal& now) {
+    TRY_ASSIGN(const auto row, writer.release(now.content.release));
+    for (const auto& [release, step] : now.standing.migrations) {
+        const bool older = !row || row->at < step.at;
+        if (step.contract && step.state == Migrated::State::done &&
+            release != now.content.release && older) {
+            return fail(Code::refused,
+                        "there is no way back to " + now.content.tag + ": the migration of " +
+                            step.tag + " removed from the database what it uses",
+                        "deploy a release that repairs it");
+        }
+    }
+    return {};
+}
+
 Status admit_deploy(store::Writer& writer, const DeployRequest& request, Proposal& now) {
     TRY_ASSIGN(const bool exists, load(writer, now));
     if (!exists) {
@@ -112,7 +152,7 @@ Status admit_deploy(store::Writer& writer, const DeployRequest& request, Proposa
     now.spec.settings = request.settings;
     now.content = request.content;
     set_hold(now.spec, false, "", "");
-    return {};
+    return settle_database(writer, now);
 }
 
 Status admit_rollback(store::Writer& writer, const RollbackRequest& request, Proposal& now) {
@@ -140,6 +180,7 @@ Status admit_rollback(store::Writer& writer, const RollbackRequest& request, Pro
                                : "release " + to + " is not kept in " + request.env,
                     "deploy it by its id; `seatrial releases` lists them");
     }
+    TRY(check_way_back(writer, now));
     set_hold(now.spec, true, request.actor, request.reason);
     return {};
 }
@@ -172,6 +213,11 @@ Result<approval::Asked> make_asked(store::Writer& writer, const Proposal& now) {
                   {"env", now.env},
                   {"release", now.content.release},
                   {"components", json::array()}};
+    if (!now.content.migration.argv.empty()) {
+        bound["migration"] = now.content.migration.argv;
+        details["migration"] = {{"contract", now.content.migration.contract},
+                                {"notes", now.content.migration.notes}};
+    }
     for (const auto& part : now.content.components) {
         details["components"][part.name] = part.image;
         bound["components"].push_back({part.name, part.image, part.argv});

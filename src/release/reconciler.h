@@ -51,11 +51,18 @@ private:
     Result<bool> act(Look& now, const Action& action, const Context& ctx);
 
     Status start(Look& now, const std::string& slot, const Context& ctx);
+    // False: it failed, and the deploy was given up.
+    Result<bool> migrate(Look& now, const std::string& slot, const Context& ctx);
+    Status name_migration(Look& now, const std::string& slot);
+    Result<bool> refuse_migration(Look& now, const std::string& slot, const Error& error);
+    Status settle_migrations(Look& now, const Context& ctx);
     Status check(Look& now, const std::string& slot, const Context& ctx);
     Status share(Look& now, const Action& action, const Context& ctx);
     Status promote(Look& now, const std::string& slot, const Context& ctx);
     Status retire(Look& now, const std::string& slot, const Context& ctx);
     Status revert(Look& now, const Action& action);
+    // A gate failed, but the release before cannot run any more: people decide.
+    Status stay(Look& now, const std::string& why);
     Status finish(Look& now, const Context& ctx);
     Status revive(Look& now, const Context& ctx);
     // A deploy that failed before the switch: the old release never stopped serving.

@@ -57,6 +57,10 @@ Status Reconciler::start(Look& now, const std::string& slot, const Context& ctx)
         }));
     }
     TRY(failpoint("release.journalled"));
+    TRY_ASSIGN(const bool migrated, migrate(now, slot, ctx));
+    if (!migrated) {
+        return {};
+    }
     const Content& content = standing.contents.at(slot);
     Status up = start_instances(parts_.engine, content, {{"seatrial.life", now.life.id}},
                                 &standing.instances[slot], ctx);
@@ -216,6 +220,7 @@ Status Reconciler::promote(Look& now, const std::string& slot, const Context& ct
 }
 
 Status Reconciler::retire(Look& now, const std::string& slot, const Context& ctx) {
+    TRY(settle_migrations(now, ctx));
     // The edge lets go first, then the containers end.
     auto instances = now.standing.instances[slot];
     for (auto& [component, list] : now.standing.instances[slot]) {
@@ -248,8 +253,12 @@ Status Reconciler::revert(Look& now, const Action& action) {
     State& state = now.standing.state;
     const std::string bad_tag = tag_of(now.standing, action.slot);
     const std::string bad = now.spec.wanted.release;
-    state.slots[action.slot].rejected = true;
     const bool switched = action.slot == state.stable;
+    const auto migrated = now.standing.migrations.find(bad);
+    if (switched && migrated != now.standing.migrations.end() && migrated->second.contract) {
+        return stay(now, action.why);
+    }
+    state.slots[action.slot].rejected = true;
     want_previous(now, action.why);
     if (!switched) {
         enter(now.standing, action.slot, Phase::draining);
@@ -267,6 +276,26 @@ Status Reconciler::revert(Look& now, const Action& action) {
         TRY(writer.add_incident(incident));
         return writer.add_event(
             make_event(now.life, "reverted", {{"why", action.why}, {"incident", incident.id}}));
+    });
+}
+
+Status Reconciler::stay(Look& now, const std::string& why) {
+    const std::string told =
+        why + "; not taken back: its migration removed what " + now.spec.previous.tag + " uses";
+    now.standing.state.stopped = true;
+    now.standing.failure = told;
+    store::Incident incident =
+        make_incident(now, now.spec.wanted.release, now.spec.wanted.tag, told, true);
+    json data = json::parse(incident.data);
+    data["back_to"] = now.spec.wanted.tag;    // it serves on
+    incident.data = data.dump(-1, ' ', false, json::error_handler_t::replace);
+    now.life.spec = render_spec(now.spec);
+    now.life.status = render_standing(now.standing);
+    return parts_.records.write(sql::Durability::full, [&](store::Writer& writer) -> Status {
+        TRY(writer.settle(now.life, now.life.generation));
+        TRY(writer.add_incident(incident));
+        return writer.add_event(
+            make_event(now.life, "stopped", {{"why", told}, {"incident", incident.id}}));
     });
 }
 
