@@ -108,7 +108,7 @@ struct App {
     std::vector<std::string> env_files;                     // below the tree, parsed, never sourced
     std::string issue_pattern = "[A-Z][A-Z0-9]+-[0-9]+";    // find_match() in config/pattern.h
     std::string base_branch;    // merged into it = finished; "" = the default branch
-    struct Tighten {    // never loosens what the server says
+    struct Tighten {            // never loosens what the server says
         std::optional<std::chrono::milliseconds> ttl;
         std::optional<int> max;
         bool operator==(const Tighten&) const = default;
