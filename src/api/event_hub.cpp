@@ -67,7 +67,7 @@ void EventHub::publish(const std::vector<store::Event>& events) {
 Status EventHub::subscribe(std::shared_ptr<http::EventStream> stream, const std::string& life,
                            std::int64_t after) {
     auto subscriber = std::make_shared<Subscriber>();
-    subscriber->stream = stream;
+    subscriber->stream = std::move(stream);
     subscriber->life = life;
     subscriber->sent = after;
     std::uint64_t id = 0;
@@ -76,7 +76,7 @@ Status EventHub::subscribe(std::shared_ptr<http::EventStream> stream, const std:
         id = next_++;
         subscribers_.emplace(id, subscriber);
     }
-    stream->on_close([this, id] {
+    subscriber->stream->on_close([this, id] {
         const std::lock_guard lock(mutex_);
         subscribers_.erase(id);
     });

@@ -6,6 +6,7 @@
 #include "base/names.h"
 #include "crypto/crypto.h"
 #include "release/builder.h"
+#include "release/incident.h"
 
 namespace seatrial::release {
 namespace {
@@ -236,6 +237,15 @@ Result<approval::Asked> make_asked(store::Writer& writer, const Proposal& now) {
         crypto::sha256_hex(dump(bound)), now.actor, now.reason, dump(details)};
 }
 
+// Of a rollback by hand: somebody found the release bad.
+store::Incident incident_of(const Proposal& now) {
+    const auto serving = now.standing.contents.find(now.standing.state.stable);
+    const Content bad = serving == now.standing.contents.end() ? Content() : serving->second;
+    return make_incident({now.app, now.env, bad.release, bad.tag, now.content.tag,
+                          "rolled back by hand" + (now.reason.empty() ? "" : ": " + now.reason),
+                          now.actor, true});
+}
+
 }    // namespace
 
 Result<Deploying> Manager::propose(const approval::Rules& rules, const approval::Decision* decision,
@@ -265,6 +275,11 @@ Result<Deploying> Manager::propose(const approval::Rules& rules, const approval:
             TRY_ASSIGN(const auto decided,
                        approval::decide(writer, *decision, asked.digest, dump(started), now_utc()));
             more = {{"approval", decided.id}, {"approved_by", decision->actor}};
+        }
+        if (now.action == approval::rollback_action) {
+            const auto incident = incident_of(now);
+            TRY(writer.add_incident(incident));
+            more["incident"] = incident.id;
         }
         return writer.add_event(
             make_event(now.life, now.spec, std::string(now.action).c_str(), more));

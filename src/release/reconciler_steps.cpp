@@ -8,6 +8,7 @@
 #include "docker/containers.h"
 #include "net/client.h"
 #include "release/containers.h"
+#include "release/incident.h"
 #include "release/news.h"
 #include "release/reconciler.h"
 
@@ -84,16 +85,8 @@ store::Incident Reconciler::make_incident(const Look& now, const std::string& re
                                           const std::string& tag, const std::string& why,
                                           bool switched) {
     const bool none = now.standing.state.stable.empty() || now.spec.wanted.release == release;
-    return {
-        make_ulid(now_utc().time_since_epoch().count(), crypto::random_u64(), crypto::random_u64()),
-        now.spec.app, now.spec.env, now_utc(),
-        json{{"release", release},
-             {"tag", tag},
-             {"back_to", none ? "" : now.spec.wanted.tag},
-             {"cause", why},
-             {"asked_by", now.spec.actor},
-             {"switched", switched}}
-            .dump(-1, ' ', false, json::error_handler_t::replace)};
+    return release::make_incident({now.spec.app, now.spec.env, release, tag,
+                                   none ? "" : now.spec.wanted.tag, why, now.spec.actor, switched});
 }
 
 Status Reconciler::give_up(Look& now, const std::string& slot, const Error& error) {

@@ -200,7 +200,9 @@ def test_from_commit_to_production_and_back_without_a_failed_request(wares, engi
     assert len(listed) == 2
     assert "prd" in wares.run("releases").out
     assert "rollback" in wares.run("history", "prd").out
-    assert wares.run("incidents", "--json").json == []
+    incident, = wares.run("incidents", "--json").json
+    assert incident["cause"] == "rolled back by hand" and incident["switched"]
+    assert incident["tag"] != incident["back_to"] == held["serving"]
 
 
 def test_the_same_commit_is_the_same_release(wares):
