@@ -181,7 +181,25 @@ def lock_holders(data):
     """Process ids of the shims: each holds the lock of its run as long as it lives."""
     held = held_locks()
     pids = [held.get(_file_id(path), 0) for path in data.glob("run/*/lock")]
-    return [pid for pid in pids if pid > 1]
+    # Without root nobody may see what a shim holds open: then its own record names it.
+    pids += [pid for pid in map(_recorded_shim, data.glob("run/*/state"))
+             if str(data) in _arguments(pid)]
+    return sorted({pid for pid in pids if pid > 1})
+
+
+def _recorded_shim(state):
+    try:
+        lines = dict(line.partition(" ")[::2] for line in state.read_text().splitlines())
+    except OSError:    # just removed
+        return 0
+    return int(lines.get("shim", "0"))
+
+
+def _arguments(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    except OSError:
+        return []
 
 
 def file_locks(data):
