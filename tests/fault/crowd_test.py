@@ -1,13 +1,15 @@
-"""Ten thousand previews past their time at once."""
+"""Thousands of previews past their time at once."""
 import contextlib
 import json
+import os
 import sqlite3
 import statistics
 import time
 
 import harness
 
-COUNT = 10_000
+# Without root there are no groups: whose a process is must be looked up in all of /proc, each time.
+COUNT = 10_000 if os.geteuid() == 0 else 500
 LIVING = "DONE-1"
 
 
