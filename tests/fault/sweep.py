@@ -190,6 +190,10 @@ class Scenario:
     def act(self, world):
         raise NotImplementedError
 
+    def over(self, world):
+        """Whether the act has ended, once its client has."""
+        return True
+
     def check(self, world):
         raise NotImplementedError
 
@@ -235,6 +239,9 @@ class Expire(Stop):
 
     def act(self, world):
         return world.expire()
+
+    def over(self, world):    # the client only asks for it
+        return world.site.state(KEY) in (None, "removed")
 
 
 SCENARIOS = {scenario.name: scenario() for scenario in (Up, Update, Stop, Expire)}
@@ -340,7 +347,7 @@ def wait_for_death(world, daemon, client, point):
     and again there, so that the kill of it follows at once."""
     def over():
         return daemon.process.poll() is not None or world.record.fired(point.name) or \
-            client.poll() is not None
+            (client.poll() is not None and SCENARIOS[point.scenario].over(world))
     harness.wait_for(over, f"{point} to be reached", 60, 0.01)
 
 
