@@ -3,6 +3,7 @@ stops asking, against a real Docker engine and a real HAProxy."""
 import json
 import os
 import pathlib
+import shutil
 import socket
 import subprocess
 import sys
@@ -66,6 +67,7 @@ class Engine:
     def close(self):
         self.process.stdin.close()
         self.process.wait(60)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")
