@@ -1,4 +1,5 @@
 """Fixtures of the tests from outside. One PostgreSQL for the session, a fresh data folder each."""
+import os
 import pathlib
 import shutil
 import signal
@@ -8,6 +9,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "e2e"))
 import harness  # noqa: E402
+from docker_engine import Engine  # noqa: E402
 
 
 def stop_in_order(*_):
@@ -29,6 +31,15 @@ def postgres():
     finally:
         server.stop(remove=True)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def engine():
+    if os.geteuid() != 0:
+        pytest.skip("an engine of our own needs root")
+    engine = Engine()
+    yield engine
+    engine.close()
 
 
 @pytest.fixture

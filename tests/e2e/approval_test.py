@@ -6,7 +6,7 @@ import subprocess
 
 import harness
 import pytest
-from release_test import Wares, clear_engine, engine  # noqa: F401  a fixture
+from release_test import Wares
 
 APPROVER, STRANGER = 23451, 23452
 
@@ -60,7 +60,7 @@ def wares(site, engine):  # noqa: F811
     wares = Guarded(site, engine)
     wares.site.serve().wait_ready()
     yield wares
-    clear_engine(engine)
+    engine.clear()
 
 
 def test_a_deploy_waits_for_a_yes_of_somebody_who_may(wares):

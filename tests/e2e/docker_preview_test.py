@@ -1,17 +1,12 @@
 """Previews with provider `docker`, against a real engine: the same seatrial.yaml as with processes,
 from a branch to containers and back to nothing."""
 import contextlib
-import json
 import os
-import pathlib
 import shutil
-import subprocess
-import sys
 
 import harness
 import pytest
 
-TOOL = pathlib.Path(__file__).resolve().parents[2] / "tools" / "private_docker"
 KEY = "SHOP-7"
 
 APP_JS = """\
@@ -102,85 +97,6 @@ components:
 migrate: { run: [node, migrate.js], component: api }
 database: { engine: postgres, template: tiny_dev }
 """
-
-
-class Engine:
-    def __init__(self):
-        self.folder = harness.temporary_folder("docker")
-        self.process = subprocess.Popen(
-            [sys.executable, str(TOOL), str(self.folder / "d")], stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, text=True)
-        self.expect("ready")
-        self.tell("image node")
-        self.socket = self.folder / "d" / "s"
-        self.open_socket()
-
-    def open_socket(self):
-        """The daemon is an ordinary user; on a real host it is in the engine's group."""
-        os.chmod(self.socket, 0o666)
-
-    def expect(self, text):
-        line = self.process.stdout.readline().strip()
-        assert line == text, line
-
-    def tell(self, command):
-        self.process.stdin.write(command + "\n")
-        self.process.stdin.flush()
-        self.expect("ok")
-
-    def call(self, method, path):
-        connection = harness.UnixConnection(self.socket, 30)
-        connection.request(method, "/v1.41" + path)
-        answer = connection.getresponse()
-        body = answer.read()
-        connection.close()
-        assert answer.status < 400, body
-        return json.loads(body) if body[:1] in (b"{", b"[") else None
-
-    def census(self):
-        """What carries our label, whoever's; without ids, so that equal states look equal."""
-        mark = "?filters=" + '{"label":["seatrial.instance"]}'.replace('"', "%22") + "&all=1"
-        images = [name for image in self.call("GET", "/images/json" + mark)
-                  for name in image["RepoTags"] or ["untagged"]]
-        return {
-            "containers": sorted(each["Names"][0] for each in
-                                 self.call("GET", "/containers/json" + mark)),
-            "networks": sorted(each["Name"] for each in self.call("GET", "/networks" + mark)),
-            "volumes": sorted(each["Name"] for each in
-                              self.call("GET", "/volumes" + mark)["Volumes"] or []),
-            "images": sorted(images)}
-
-    def images(self):
-        """Those with a name: the others are layers of these."""
-        return [name for name in self.census()["images"] if not name.startswith("<none>")]
-
-    def inspect(self, name):
-        return self.call("GET", f"/containers/{name}/json")
-
-    def clear(self):
-        """What a test that failed left, as a stopped daemon leaves its containers running."""
-        found = self.census()
-        for name in found["containers"]:
-            self.call("DELETE", f"/containers{name}?force=1")
-        for name in found["networks"]:
-            self.call("DELETE", f"/networks/{name}")
-        for name in self.images():
-            with contextlib.suppress(AssertionError):
-                self.call("DELETE", f"/images/{name}?force=1")
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait(60)
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-
-@pytest.fixture(scope="module")
-def engine():
-    if os.geteuid() != 0:
-        pytest.skip("an engine of our own needs root")
-    engine = Engine()
-    yield engine
-    engine.close()
 
 
 @pytest.fixture(scope="module")

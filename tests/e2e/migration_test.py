@@ -5,7 +5,7 @@ import threading
 
 import harness
 import pytest
-from release_test import APP_YAML, DOCKERFILE, Wares, clear_engine, engine  # noqa: F401  a fixture
+from release_test import APP_YAML, DOCKERFILE, Wares
 
 # Asks the test at the container's gateway and does what it says: an exit code.
 MIGRATE_JS = """\
@@ -70,7 +70,7 @@ def wares(site, engine, counter):  # noqa: F811
         "Dockerfile": DOCKERFILE.replace("text.txt app.js", "text.txt app.js migrate.js"),
         "migrations/001.sql": "CREATE TABLE item (id int, note text);\nDROP TABLE IF EXISTS old;\n"})
     yield wares
-    clear_engine(engine)
+    engine.clear()
 
 
 def test_each_release_migrates_once_per_environment(wares, counter):

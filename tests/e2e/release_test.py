@@ -1,20 +1,13 @@
 """Releases from the command line: build, deploy, promote, roll back, with a client that never
 stops asking, against a real Docker engine and a real HAProxy."""
-import json
 import os
-import pathlib
-import shutil
 import socket
-import subprocess
-import sys
 import threading
 import urllib.error
 import urllib.request
 
 import harness
 import pytest
-
-TOOL = pathlib.Path(__file__).resolve().parents[2] / "tools" / "private_docker"
 
 APP_JS = """\
 const http = require('http');
@@ -41,42 +34,6 @@ components:
     health: /healthz
 release: {checks: [/]}
 """
-
-
-class Engine:
-    def __init__(self):
-        self.folder = harness.temporary_folder("docker")
-        self.process = subprocess.Popen(
-            [sys.executable, str(TOOL), str(self.folder / "d")], stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, text=True)
-        self.expect("ready")
-        self.tell("image node")
-        self.socket = self.folder / "d" / "s"
-        # The daemon is an ordinary user; on a real host it is in the engine's group.
-        os.chmod(self.socket, 0o666)
-
-    def expect(self, text):
-        line = self.process.stdout.readline().strip()
-        assert line == text, line
-
-    def tell(self, command):
-        self.process.stdin.write(command + "\n")
-        self.process.stdin.flush()
-        self.expect("ok")
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait(60)
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-
-@pytest.fixture(scope="module")
-def engine():
-    if os.geteuid() != 0:
-        pytest.skip("an engine of our own needs root")
-    engine = Engine()
-    yield engine
-    engine.close()
 
 
 def free_port():
@@ -145,27 +102,7 @@ class Prober:
 def wares(site, engine):
     wares = Wares(site, engine)
     yield wares
-    clear_engine(engine)
-
-
-def clear_engine(engine):
-    """What a test left in the engine, as a stopped daemon leaves its containers running."""
-    call = ["curl", "-s", "--unix-socket", str(engine.socket)]
-    listed = subprocess.run([*call, "http://d/containers/json?all=1"], capture_output=True,
-                            text=True, check=True)
-    for container in json.loads(listed.stdout):
-        subprocess.run([*call, "-X", "DELETE",
-                        f"http://d/containers/{container['Id']}?force=1"], check=True)
-    subprocess.run([*call, "-X", "POST", "http://d/networks/prune"], check=True,
-                   capture_output=True)
-
-
-def image_tags(engine):
-    """{"repository:tag": id}"""
-    listed = subprocess.run(["curl", "-s", "--unix-socket", str(engine.socket),
-                             "http://d/images/json"], capture_output=True, text=True, check=True)
-    return {name: image["Id"] for image in json.loads(listed.stdout)
-            for name in image["RepoTags"] or []}
+    engine.clear()
 
 
 def test_from_commit_to_production_and_back_without_a_failed_request(wares, engine):
@@ -193,9 +130,9 @@ def test_from_commit_to_production_and_back_without_a_failed_request(wares, engi
     # Tags of images follow: stg has the second, prd the first again.
     one, two = (each["components"]["web"]["image"]
                 for each in sorted(wares.run("releases", "--json").json, key=lambda row: row["id"]))
-    harness.wait_for(lambda: image_tags(engine).get("wares-web:prd") == one, "the tags", 10)
-    assert image_tags(engine)["wares-web:stg"] == two
-    assert image_tags(engine)["wares-web:stg-rollback"] == one
+    harness.wait_for(lambda: engine.tags().get("wares-web:prd") == one, "the tags", 10)
+    assert engine.tags()["wares-web:stg"] == two
+    assert engine.tags()["wares-web:stg-rollback"] == one
     held = wares.deployment("prd")
     assert held["held"] and held["previous"].startswith("1.4.0-")
     listed = wares.run("releases", "--json").json
