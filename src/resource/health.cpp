@@ -1,10 +1,9 @@
 #include "resource/health.h"
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "net/probe.h"
 #include "process/listeners.h"
+#include "resource/await_health.h"
 #include "resource/run_spec.h"
 
 namespace seatrial::resource {
@@ -13,8 +12,7 @@ namespace {
 using std::chrono::milliseconds;
 constexpr milliseconds first_pause{5};
 constexpr milliseconds longest_pause{100};
-// An answer is noticed late by this part of the time that it took, at most.
-constexpr int promptness = 20;
+constexpr int tail_lines = 12;
 
 struct Target {
     std::string run;
@@ -62,7 +60,7 @@ Result<bool> look(const process::Runner& runner, const Target& target, std::stri
     TRY_ASSIGN(const bool listening, listens(runner, target));
     if (state.phase == process::RunPhase::exited || state.phase == process::RunPhase::absent) {
         return fail(Code::failed, "it ended before it answered: " + render_exit(state) + "\n" +
-                                      log_tail(target.log, 12));
+                                      log_tail(target.log, tail_lines));
     }
     if (!listening) {
         seen = "nothing listens on port " + std::to_string(target.port) + " yet";
@@ -71,15 +69,7 @@ Result<bool> look(const process::Runner& runner, const Target& target, std::stri
     if (target.path.empty()) {
         return true;
     }
-    const auto status =
-        net::http_get_status(target.port, target.path, ctx.with_timeout(std::chrono::seconds(5)));
-    if (!status) {
-        TRY(ctx.ok());
-        seen = "GET " + target.path + ": " + status.error().message;
-        return false;
-    }
-    seen = "GET " + target.path + " answered " + std::to_string(*status);
-    return *status >= 200 && *status < 400;
+    return answers_well(target.port, target.path, seen, ctx);
 }
 
 }    // namespace
@@ -104,37 +94,11 @@ Status Health::create(const plan::Ref& ref, const nlohmann::json& spec,
                       const plan::Progress& progress, const Context& ctx) {
     const Target target{ref.name, spec.at("port").get<std::uint16_t>(), spec.value("path", ""),
                         spec.value("uid_slot", -1), spec.value("log", "")};
-    std::string seen;
-    std::string told;
-    milliseconds pause = first_pause;
-    const auto begin = std::chrono::steady_clock::now();
-    while (true) {
-        // A kernel tells nobody that a port began to listen, so this one wait asks repeatedly.
-        auto healthy = look(runner_, target, seen, ctx);
-        if (healthy && *healthy) {
-            return {};
-        }
-        if (!healthy && healthy.error().code != Code::timed_out) {
-            return tl::unexpected(std::move(healthy).error());
-        }
-        if (seen != told && pause == longest_pause) {
-            progress(seen);
-            told = seen;
-        }
-        auto waited = wait_for(pause, ctx);
-        if (!waited) {
-            if (waited.error().code == Code::timed_out) {
-                return fail(
-                    Code::failed,
-                    "it did not become healthy in time: " + seen + "\n" + log_tail(target.log, 12),
-                    "raise health.timeout, or mend what its log shows");
-            }
-            return waited;
-        }
-        const auto elapsed =
-            std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - begin);
-        pause = std::clamp(elapsed / promptness, first_pause, longest_pause);
-    }
+    return await_health(
+        {[&](std::string& seen) { return look(runner_, target, seen, ctx); },
+         [&] { return log_tail(target.log, tail_lines); },
+         "raise health.timeout, or mend what its log shows", first_pause, longest_pause},
+        progress, ctx);
 }
 
 Result<plan::Removal> Health::destroy(const plan::Ref& /*ref*/, const Context& /*ctx*/) {
