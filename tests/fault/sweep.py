@@ -4,7 +4,8 @@ more while the next daemon recovers; then the preview must be as wanted, and aft
 census equal to the one before. A voyage (up, update, an end) passes one point in each of its legs.
 
     sweep.py --quick      every point once, one seeded second kill each (the default)
-    sweep.py --full       every hit of every point, every second point, then random kills
+    sweep.py --full       every hit of every point, every second point, and random kills
+    sweep.py --random N   random kills alone: any point and hit, then any other in the recovery
     sweep.py --list       the points of each scenario
 
 A clean run with a record file tells the points (src/base/failpoint.h). A run counts only when the
@@ -355,7 +356,7 @@ class Sweep:
     def __init__(self, options):
         self.options = options
         self.random = random.Random(options.seed)
-        self.failures, self.done, self.second_fired = [], 0, 0
+        self.failures, self.done, self.second_fired, self.unmet = [], 0, 0, 0
         self.lock = threading.Lock()
         self.stopped = threading.Event()
         self.world_count = 0
@@ -364,7 +365,7 @@ class Sweep:
         """Voyages for the mode, each a list of (point, second), in a seeded order."""
         runs = []
         stop_names = {name for name, _ in points.get("stop", ())}
-        for scenario, hits in points.items():
+        for scenario, hits in points.items() if self.options.full or self.options.quick else ():
             names = [name for name, _ in hits]
             for index, (name, count) in enumerate(hits):
                 if scenario == "expire" and not self.options.full and name in stop_names:
@@ -421,6 +422,14 @@ class Sweep:
                         with self.lock:
                             self.done += 1
                             self.second_fired += fired
+                    except NotReached as error:
+                        # A late hit of a point that is met several times may not come: work that
+                        # runs in parallel shares one look, a folder has an entry less. Not so the
+                        # first hit: the clean run passed there.
+                        if point.hit == 1:
+                            self.fail(point, second, error, world)
+                        with self.lock:
+                            self.unmet += point.hit > 1
                     except Exception as error:  # noqa: BLE001 - any fault is a failure of this point
                         self.fail(point, second, error, world)
                         if world:
@@ -489,9 +498,11 @@ class Sweep:
         distinct = sum(len(hits) for hits in points.values())
         runs = sum(len(voyage) for voyage in voyages)
         print(f"sweep: seed {self.options.seed}, {distinct} points, {runs} runs, "
-              f"{self.done} good, {len(self.failures)} failed, {self.second_fired} second kills, "
+              f"{self.done} good, {len(self.failures)} failed, {self.unmet} late hits not met, "
+              f"{self.second_fired} second kills, "
               f"{time.monotonic() - started:.0f} s")
-        return 1 if self.failures or self.done != runs or not runs else 0
+        met_enough = self.unmet <= runs // 50
+        return 0 if runs and met_enough and self.done + self.unmet == runs else 1
 
 
 def parse(arguments):
@@ -505,6 +516,7 @@ def parse(arguments):
     parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--scenario", action="append", choices=sorted(SCENARIOS))
     options = parser.parse_args(arguments)
+    options.quick = options.quick or not (options.full or options.random)
     if options.random is None:
         options.random = 1000 if options.full else 0
     return options
