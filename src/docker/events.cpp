@@ -14,7 +14,7 @@ using nlohmann::json;
 using std::chrono::milliseconds;
 
 constexpr milliseconds first_pause{20};
-constexpr milliseconds longest_pause{5000};
+constexpr milliseconds longest_pause{1000};    // users may wait for what comes next
 constexpr std::int64_t nano = 1'000'000'000;
 
 std::string render_moment(std::int64_t nanoseconds) {
@@ -58,8 +58,9 @@ private:
     std::set<std::string> told_;
 };
 
-bool is_lost_connection(const Error& error) {
-    return error.code == Code::unavailable;
+// An engine that has just started owns its socket before it opens it to its group.
+bool may_come_back(const Error& error) {
+    return error.code == Code::unavailable || error.code == Code::refused;
 }
 
 }    // namespace
@@ -94,7 +95,7 @@ Status watch_events(Engine& engine, const EventsWanted& wanted,
         if (stopped || (ended && wanted.until_nanoseconds > 0)) {
             return {};
         }
-        if (!ended && !is_lost_connection(ended.error())) {
+        if (!ended && !may_come_back(ended.error())) {
             return ended;
         }
         lost = true;

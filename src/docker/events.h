@@ -28,7 +28,7 @@ struct EventsWanted {
 };
 
 // Listens until `on_event` returns false (ok), `until` (ok) or the end of ctx. A lost connection is
-// made again, with pauses that grow up to 5 s, and the stream goes on behind the last event that
+// made again, with pauses that grow up to 1 s, and the stream goes on behind the last event that
 // was told: none is told twice.
 Status watch_events(Engine& engine, const EventsWanted& wanted,
                     const std::function<bool(const Event&)>& on_event, const Context& ctx);
