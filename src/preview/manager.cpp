@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "base/failpoint.h"
 #include "base/names.h"
 #include "base/text.h"
 #include "crypto/crypto.h"
@@ -175,17 +176,18 @@ Result<store::Life> Manager::find(const Address& address, bool removed) {
 
 Result<Wanted> Manager::stop(const store::Life& life, const std::string& actor,
                              const std::string& reason) {
+    TRY(failpoint("preview.stop"));
     Wanted wanted{life.id, 0, 0, true};
     TRY(parts_.records.write(sql::Durability::full, [&](store::Writer& writer) -> Status {
         TRY_ASSIGN(auto current, writer.life(life.id));
         if (!current) {
             return fail(Code::not_found, "the preview is gone");
         }
-        TRY_ASSIGN(wanted.after, writer.last_event());
         wanted.generation = current->generation;
         if (!current->wanted) {
-            return {};    // asked for already; the receipt will come or has come
+            return {};    // asked for already: the receipt will come, or is among the events so far
         }
+        TRY_ASSIGN(wanted.after, writer.last_event());
         current->wanted = false;
         wanted.generation = ++current->generation;
         json status = status_of(*current);

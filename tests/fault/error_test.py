@@ -2,6 +2,7 @@
 up all the same or fails by name, the next attempt succeeds, and nothing is left behind."""
 import harness
 import pytest
+from voyages import Record, quiet_process
 
 KEY = "TINY-1"
 # A few at a time: the daemon waits longer before each further attempt.
@@ -62,3 +63,17 @@ def test_effects_of_a_start_and_an_end_may_fail_once(warm, repo, start, end):
     assert not set(end) - fired(), f"not reached: {set(end) - fired()}"
     site.seatrial("cleanup", ok=True)
     site.wait_census(before)
+
+
+def test_a_stop_that_comes_as_the_last_one_ends_has_its_answer(site, repo):
+    """It found the preview, which is gone when it wants to end it."""
+    record = Record(site.folder / "record")
+    site.serve({"SEATRIAL_FAILPOINTS": "preview.stop=pause@1",
+                "SEATRIAL_FAILPOINT_RECORD": str(record.path)}).wait_ready()
+    site.seatrial("up", "--issue", KEY, cwd=repo.folder, ok=True)
+    with quiet_process(site.start("stop", KEY)) as late:
+        harness.wait_for(lambda: record.fired("preview.stop"), "the first to be held up")
+        site.seatrial("stop", KEY, ok=True)
+        record.resume("preview.stop")
+        out, err = late.communicate(timeout=20)
+        assert late.returncode == 0 and "is removed" in out, (out, err)

@@ -18,18 +18,16 @@ import dataclasses
 import itertools
 import os
 import pathlib
-import queue
 import random
 import shutil
-import signal
 import sqlite3
 import sys
-import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 import census  # noqa: E402
 import harness  # noqa: E402
+from voyages import Account, NotReached, Record, quiet_process, run_program  # noqa: E402
 
 KEY = "SWEEP-1"
 SETTLED = ("running", "failed", "removed")
@@ -46,29 +44,6 @@ class Point:
 
     def __str__(self):
         return f"{self.scenario}:{self.name}" + (f"@{self.hit}" if self.hit > 1 else "")
-
-
-class NotReached(AssertionError):
-    """The act went another way this time, e.g. because git found a racy index."""
-
-
-class Record:
-    """What the daemons of one run passed: lines "hit NAME PID" and "fired NAME PID"."""
-
-    def __init__(self, path):
-        self.path = path
-        path.write_text("")
-        path.chmod(0o666)
-
-    def lines(self, word):
-        return [line.split(" ")[1] for line in self.path.read_text().splitlines()
-                if line.startswith(word + " ")]
-
-    def fired(self, name):
-        return name in self.lines("fired")
-
-    def clear(self):
-        self.path.write_text("")
 
 
 class World:
@@ -166,17 +141,6 @@ class World:
     def finish(process, seconds=60):
         out, err = process.communicate(timeout=seconds)
         assert process.returncode == 0, f"exit {process.returncode}\n{out}\n{err}"
-
-
-@contextlib.contextmanager
-def quiet_process(process):
-    """Ends a client that is still there and reaps it."""
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.terminate()
-        process.communicate()
 
 
 class Scenario:
@@ -352,48 +316,56 @@ def wait_for_death(world, daemon, client, point):
     harness.wait_for(over, f"{point} to be reached", 60, 0.01)
 
 
-class Sweep:
-    def __init__(self, options):
-        self.options = options
-        self.random = random.Random(options.seed)
-        self.failures, self.done, self.second_fired, self.unmet = [], 0, 0, 0
-        self.lock = threading.Lock()
-        self.stopped = threading.Event()
-        self.world_count = 0
+@dataclasses.dataclass(frozen=True)
+class Run:
+    point: Point
+    second: tuple = None    # (name, hit) where the recovery is killed, too
 
-    def plan(self, points):
-        """Voyages for the mode, each a list of (point, second), in a seeded order."""
-        runs = []
-        stop_names = {name for name, _ in points.get("stop", ())}
-        for scenario, hits in points.items() if self.options.full or self.options.quick else ():
-            names = [name for name, _ in hits]
-            for index, (name, count) in enumerate(hits):
-                if scenario == "expire" and not self.options.full and name in stop_names:
-                    continue  # the same removal, only begun by the clock
-                # What comes later in the scenario is most likely met in the recovery.
-                later = names[index:]
-                if self.options.full:
-                    for hit in range(1, count + 1):
-                        runs += [(Point(scenario, name, hit), None)]
-                    runs += [(Point(scenario, name), (other, 1)) for other in later]
-                else:
-                    runs.append((Point(scenario, name), (self.random.choice(later), 1)))
-        for _ in range(self.options.random):
-            scenario = self.random.choice(sorted(points))
-            name, count = self.random.choice(points[scenario])
-            other = self.random.choice(points[scenario])
-            runs.append((Point(scenario, name, self.random.randint(1, count)),
-                         (other[0], self.random.randint(1, other[1]))))
-        self.random.shuffle(runs)
-        legs = [[run for run in runs if run[0].scenario in names]
-                for names in (("up",), ("update",), ("stop", "expire"))]
-        return [[leg for leg in voyage if leg] for voyage in itertools.zip_longest(*legs)]
+    def __str__(self):
+        return f"{self.point}" + (f" then {self.second[0]}@{self.second[1]}" if self.second else "")
 
-    def fresh_world(self, postgres):
-        with self.lock:
-            self.world_count += 1
-            number = self.world_count
-        world = World(postgres, number)
+
+def plan(points, options):
+    """Voyages for the mode, each a list of runs, in a seeded order."""
+    chance = random.Random(options.seed)
+    runs = []
+    stop_names = {name for name, _ in points.get("stop", ())}
+    for scenario, hits in points.items() if options.full or options.quick else ():
+        names = [name for name, _ in hits]
+        for index, (name, count) in enumerate(hits):
+            if scenario == "expire" and not options.full and name in stop_names:
+                continue  # the same removal, only begun by the clock
+            # What comes later in the scenario is most likely met in the recovery.
+            later = names[index:]
+            if options.full:
+                runs += [Run(Point(scenario, name, hit)) for hit in range(1, count + 1)]
+                runs += [Run(Point(scenario, name), (other, 1)) for other in later]
+            else:
+                runs.append(Run(Point(scenario, name), (chance.choice(later), 1)))
+    for _ in range(options.random):
+        scenario = chance.choice(sorted(points))
+        name, count = chance.choice(points[scenario])
+        other, other_count = chance.choice(points[scenario])
+        runs.append(Run(Point(scenario, name, chance.randint(1, count)),
+                        (other, chance.randint(1, other_count))))
+    chance.shuffle(runs)
+    legs = [[run for run in runs if run.point.scenario in names]
+            for names in (("up",), ("update",), ("stop", "expire"))]
+    return [[leg for leg in voyage if leg] for voyage in itertools.zip_longest(*legs)]
+
+
+WORLD_NUMBERS = itertools.count(1)
+
+
+@contextlib.contextmanager
+def worlds():
+    """Yields what makes a world. A server per worker: the census of one must not see what another
+    one makes."""
+    folder = harness.temporary_folder("pg")
+    postgres = harness.Postgres(folder / "pg")
+
+    def make_world():
+        world = World(postgres, next(WORLD_NUMBERS))
         try:
             world.warm_up()
             world.site.daemon.terminate()
@@ -401,108 +373,39 @@ class Sweep:
             world.close()
             raise
         return world
+    try:
+        postgres.start()
+        postgres.make_database("tiny_dev", harness.TEMPLATE_SQL)
+        yield make_world
+    finally:
+        postgres.stop(remove=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
-    def worker(self, todo):
-        # A server of its own: the census of one worker must not see what another one makes.
-        world = None
-        folder = harness.temporary_folder("pg")
-        postgres = harness.Postgres(folder / "pg")
+
+def sweep(options):
+    started = time.monotonic()
+    with worlds() as make_world:
+        world = make_world()
         try:
-            postgres.start()
-            postgres.make_database("tiny_dev", harness.TEMPLATE_SQL)
-            while not self.stopped.is_set():
-                try:
-                    voyage = todo.get_nowait()
-                except queue.Empty:
-                    return
-                for point, second in voyage:
-                    try:
-                        world = world or self.fresh_world(postgres)
-                        fired = self.run_until_reached(world, point, second)
-                        with self.lock:
-                            self.done += 1
-                            self.second_fired += fired
-                    except NotReached as error:
-                        # A late hit of a point that is met several times may not come: work that
-                        # runs in parallel shares one look, a folder has an entry less. Not so the
-                        # first hit: the clean run passed there.
-                        if point.hit == 1:
-                            self.fail(point, second, error, world)
-                        with self.lock:
-                            self.unmet += point.hit > 1
-                    except Exception as error:  # noqa: BLE001 - any fault is a failure of this point
-                        self.fail(point, second, error, world)
-                        if world:
-                            world.close()
-                        world = None
+            points = {name: record_points(world, SCENARIOS[name])
+                      for name in options.scenario or SCENARIOS}
         finally:
-            if world:
-                world.close()
-            postgres.stop(remove=True)
-            shutil.rmtree(folder, ignore_errors=True)
-
-    @staticmethod
-    def run_until_reached(world, point, second, tries=4):
-        for _ in range(tries - 1):
-            with contextlib.suppress(NotReached):
-                return run_point(world, point, second)
-        return run_point(world, point, second)
-
-    def fail(self, point, second, error, world):
-        log = ""
-        if world:
-            with contextlib.suppress(OSError):
-                log = (world.site.folder / "daemon.log").read_text(errors="replace")[-3000:]
-        text = f"{point}" + (f" then {second[0]}@{second[1]}" if second else "")
-        with self.lock:
-            self.failures.append(text)
-            print(f"FAILED {text}\n{type(error).__name__}: {error}\n{log}", flush=True)
-
-    def run(self):
-        started = time.monotonic()
-        folder = harness.temporary_folder("pg")
-        postgres = harness.Postgres(folder / "pg")
-        try:
-            postgres.start()
-            postgres.make_database("tiny_dev", harness.TEMPLATE_SQL)
-            world = self.fresh_world(postgres)
-            try:
-                points = {name: record_points(world, SCENARIOS[name])
-                          for name in self.options.scenario or SCENARIOS}
-            finally:
-                world.close()
-            if self.options.list:
-                for scenario, hits in points.items():
-                    for name, count in hits:
-                        print(f"{scenario}:{name} {count}")
-                return 0
-            todo = queue.Queue()
-            voyages = self.plan(points)
-            for voyage in voyages:
-                todo.put(voyage)
-            threads = [threading.Thread(target=self.worker, args=(todo,))
-                       for _ in range(self.options.workers)]
-            for thread in threads:
-                thread.start()
-            try:
-                for thread in threads:
-                    thread.join()
-            finally:
-                # Interrupted: the runs under way end and clear up behind them.
-                self.stopped.set()
-                for thread in threads:
-                    thread.join()
-        finally:
-            postgres.stop(remove=True)
-            shutil.rmtree(folder, ignore_errors=True)
-        distinct = sum(len(hits) for hits in points.values())
-        runs = sum(len(voyage) for voyage in voyages)
-        print(f"sweep: seed {self.options.seed}, {distinct} points, {runs} runs, "
-              f"{self.done} good, {len(self.failures)} failed, {self.unmet} late hits not met, "
-              f"{self.second_fired} second kills, "
-              f"{time.monotonic() - started:.0f} s")
-        met_enough = self.unmet <= runs // 50
-        return 0 if runs and met_enough and self.done + self.unmet == runs else 1
+            world.close()
+    if options.list:
+        for scenario, hits in points.items():
+            for name, count in hits:
+                print(f"{scenario}:{name} {count}")
+        return 0
+    voyages = plan(points, options)
+    runs = sum(len(voyage) for voyage in voyages)
+    # A late hit of a point that is met several times may not come: work that goes on side by side
+    # shares one look, a folder has an entry less. Not so the first one: the clean run passed there.
+    account = Account(lambda world, run: run_point(world, run.point, run.second),
+                      lambda run: run.point.hit > 1)
+    account.all(voyages, worlds, options.workers)
+    print(f"sweep: seed {options.seed}, {sum(map(len, points.values()))} points, "
+          f"{account.line(runs, 'second kills')}, {time.monotonic() - started:.0f} s")
+    return 0 if account.good(runs) else 1
 
 
 def parse(arguments):
@@ -522,10 +425,5 @@ def parse(arguments):
     return options
 
 
-def stop_in_order(*_):
-    sys.exit("sweep: ended by a signal")
-
-
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, stop_in_order)
-    sys.exit(Sweep(parse(sys.argv[1:])).run())
+    run_program(lambda arguments: sweep(parse(arguments)))
