@@ -152,6 +152,13 @@ std::string line_of(const std::string& kind, const json& data) {
         return (state == "open" ? "asked for an approval" : state) + ": " + text_of(data, "tag") +
                (why.empty() ? "" : " (" + why + ")");
     }
+    if (kind == "revived") {
+        return "slot " + slot + " ended by itself and was started again";
+    }
+    if (kind == "lost") {
+        return text_of(data, "tag") +
+               " cannot be gone back to any more: " + text_of(data, "message", true);
+    }
     if (kind == "hold_lifted") {
         return "automation may deploy again";
     }

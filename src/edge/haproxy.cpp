@@ -182,6 +182,13 @@ Status Haproxy::close_sessions(const std::string& site, const std::string& slot,
     return impl_->worker.close_sessions(backends, ctx);
 }
 
+Status Haproxy::close_dead(const std::string& site, const std::string& slot, const Server& dead,
+                           const Context& ctx) {
+    const std::lock_guard lock(impl_->mutex);
+    TRY_ASSIGN(const auto backends, impl_->worker.backends(site + "." + slot + ".", ctx));
+    return impl_->worker.close_dead(backends, dead, ctx);
+}
+
 Status Haproxy::ping(const Context& ctx) {
     return impl_->worker.structure(ctx).map([](const auto&) {});
 }

@@ -63,6 +63,10 @@ public:
     Result<Counts> counts(const std::string& site, const std::string& slot, const Context& ctx);
     // Ends what is still open on a slot, in all workers: after the drain.
     Status close_sessions(const std::string& site, const std::string& slot, const Context& ctx);
+    // What the present worker has open to this server of a slot, whose process is dead: so that it
+    // can get another address.
+    Status close_dead(const std::string& site, const std::string& slot, const Server& dead,
+                      const Context& ctx);
     // Ok when a worker answers.
     Status ping(const Context& ctx);
 

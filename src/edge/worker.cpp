@@ -174,6 +174,31 @@ Status Worker::close_sessions(const std::vector<std::string>& backends, const Co
     return {};
 }
 
+Status Worker::close_dead(const std::vector<std::string>& backends, const Server& dead,
+                          const Context& ctx) const {
+    const std::string address = dead.address + ":" + std::to_string(dead.port);
+    const Context limited = ctx.with_timeout(std::chrono::seconds(5));
+    for (const auto& backend : backends) {
+        bool open = true;
+        while (open) {
+            std::vector<std::string> commands;
+            TRY_ASSIGN(const auto rows, stat(backend, 4, 0, ctx));
+            for (const auto& row : rows) {
+                if (row.at("addr") == address && number_in(row, "scur") > 0) {
+                    commands.push_back("shutdown sessions server " + backend + "/" +
+                                       row.at("svname"));
+                }
+            }
+            open = !commands.empty();
+            if (open) {
+                TRY(change(commands, ctx));
+                TRY(wait_for(std::chrono::milliseconds(5), limited));
+            }
+        }
+    }
+    return {};
+}
+
 Status Worker::look(const Maps& maps, const Context& ctx) {
     TRY_ASSIGN(const std::string info, ask(disk_.admin(), "show info", ctx));
     const std::string pid = info_in(info, "Pid");

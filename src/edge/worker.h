@@ -39,6 +39,9 @@ public:
         const std::string& name, const Context& ctx) const;
     // Ends what is open in these backends, in old workers too.
     Status close_sessions(const std::vector<std::string>& backends, const Context& ctx) const;
+    // Those to a dead server, until none is left.
+    Status close_dead(const std::vector<std::string>& backends, const Server& dead,
+                      const Context& ctx) const;
 
 private:
     // What the worker of that pid is known to hold.

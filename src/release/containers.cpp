@@ -168,11 +168,9 @@ Status all_at_once(const std::vector<std::function<Status()>>& works) {
 
 }    // namespace
 
-std::map<std::string, std::vector<Instance>> choose_instances(const Content& content,
-                                                              const std::string& instance,
-                                                              const std::string& site,
-                                                              const std::string& seed) {
-    std::map<std::string, std::vector<Instance>> out;
+Instances choose_instances(const Content& content, const std::string& instance,
+                           const std::string& site, const std::string& seed) {
+    Instances out;
     for (const auto& part : content.components) {
         for (int i = 0; i < part.instances; ++i) {
             const std::string role = part.name + "/" + std::to_string(i);
@@ -186,8 +184,7 @@ std::map<std::string, std::vector<Instance>> choose_instances(const Content& con
 }
 
 Status start_instances(docker::Engine& engine, const Content& content, const docker::Labels& labels,
-                       std::map<std::string, std::vector<Instance>>* instances,
-                       const Context& ctx) {
+                       Instances* instances, const Context& ctx) {
     TRY_ASSIGN(const std::string network, ensure_network(engine, ctx));
     std::vector<std::function<Status()>> works;
     for (const auto& part : content.components) {
@@ -202,8 +199,7 @@ Status start_instances(docker::Engine& engine, const Content& content, const doc
     return all_at_once(works);
 }
 
-Status await_health(docker::Engine& engine, const Content& content,
-                    const std::map<std::string, std::vector<Instance>>& instances,
+Status await_health(docker::Engine& engine, const Content& content, const Instances& instances,
                     const Context& ctx) {
     std::vector<std::function<Status()>> works;
     for (const auto& part : content.components) {
@@ -270,9 +266,7 @@ Status run_migration(docker::Engine& engine, const std::string& name, millisecon
     return {};
 }
 
-Status remove_instances(docker::Engine& engine,
-                        const std::map<std::string, std::vector<Instance>>& instances,
-                        const Context& ctx) {
+Status remove_instances(docker::Engine& engine, const Instances& instances, const Context& ctx) {
     std::vector<std::function<Status()>> works;
     for (const auto& [component, list] : instances) {
         for (const auto& instance : list) {

@@ -9,18 +9,15 @@
 namespace seatrial::release {
 
 // Chooses the names of a slot's containers; nothing is made. `seed` makes them unlike any before.
-std::map<std::string, std::vector<Instance>> choose_instances(const Content& content,
-                                                              const std::string& instance,
-                                                              const std::string& site,
-                                                              const std::string& seed);
+Instances choose_instances(const Content& content, const std::string& instance,
+                           const std::string& site, const std::string& seed);
 // Makes and starts what is missing, and fills in where each one is to be reached. `labels`: who
 // it belongs to. Errors: failed (the image or the command is at fault), unavailable (the engine).
 Status start_instances(docker::Engine& engine, const Content& content, const docker::Labels& labels,
-                       std::map<std::string, std::vector<Instance>>* instances, const Context& ctx);
+                       Instances* instances, const Context& ctx);
 // Waits until each answers its health check. `failed` with the end of its log when one ends or
 // does not answer in time.
-Status await_health(docker::Engine& engine, const Content& content,
-                    const std::map<std::string, std::vector<Instance>>& instances,
+Status await_health(docker::Engine& engine, const Content& content, const Instances& instances,
                     const Context& ctx);
 // Makes the container of a release's migration, of that name; there already is ok.
 Status make_migration(docker::Engine& engine, const Content& content, const std::string& name,
@@ -30,8 +27,6 @@ Status make_migration(docker::Engine& engine, const Content& content, const std:
 Status run_migration(docker::Engine& engine, const std::string& name,
                      std::chrono::milliseconds left, const Context& ctx);
 // Stops and removes them, side by side; absent is ok.
-Status remove_instances(docker::Engine& engine,
-                        const std::map<std::string, std::vector<Instance>>& instances,
-                        const Context& ctx);
+Status remove_instances(docker::Engine& engine, const Instances& instances, const Context& ctx);
 
 }    // namespace seatrial::release

@@ -167,7 +167,8 @@ json to_json(const State& state) {
         slots[name] = {{"release", slot.release},
                        {"phase", static_cast<int>(slot.phase)},
                        {"since", time_json(slot.since)},
-                       {"rejected", slot.rejected}};
+                       {"rejected", slot.rejected},
+                       {"deaths", slot.deaths}};
     }
     json out = {{"wanted", state.wanted},
                 {"slots", slots},
@@ -186,7 +187,7 @@ State state_of(const json& in) {
     out.wanted = in.at("wanted");
     for (const auto& [name, slot] : in.at("slots").items()) {
         out.slots[name] = {slot.at("release"), static_cast<Phase>(slot.at("phase").get<int>()),
-                           time_of(slot.at("since")), slot.at("rejected")};
+                           time_of(slot.at("since")), slot.at("rejected"), slot.value("deaths", 0)};
     }
     out.stable = in.at("stable");
     out.step = in.at("step");
@@ -290,6 +291,9 @@ std::string render_standing(const Standing& standing) {
     if (standing.began_at) {
         out["began_at"] = time_json(*standing.began_at);
     }
+    if (standing.due) {
+        out["due"] = {{"kind", standing.due->kind}, {"data", standing.due->data}};
+    }
     return dump(out);
 }
 
@@ -323,6 +327,9 @@ Result<Standing> parse_standing(const std::string& text) {
         }
         if (in.contains("began_at")) {
             out.began_at = time_of(in.at("began_at"));
+        }
+        if (in.contains("due")) {
+            out.due = Due{in.at("due").at("kind"), in.at("due").at("data")};
         }
         return out;
     });

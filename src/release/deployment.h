@@ -43,7 +43,7 @@ struct Migration {
     std::vector<std::string> notes;    // for people: what is slow, or cannot be told
 };
 
-// Everything that a slot needs to be made again, frozen when the release was wanted there.
+// All that a slot needs to be made again, frozen when the release was wanted there.
 struct Content {
     std::string release;
     std::string tag;    // for people: "1.4.0-3f2a9c1"
@@ -77,6 +77,7 @@ struct Instance {
     edge::Server server;      // port 0 until it runs
 };
 
+using Instances = std::map<std::string, std::vector<Instance>>;    // by component
 // Written down before each step and after it: no migration runs twice, whoever dies.
 struct Migrated {
     enum class State { named, made, done } state = State::named;
@@ -86,11 +87,16 @@ struct Migrated {
     std::string tag;
 };
 
+struct Due {    // an event, to be told once users are where the records say
+    std::string kind, data;
+};
+
 struct Standing {
     State state;
-    std::map<std::string, Content> contents;                                          // slot →
-    std::map<std::string, std::map<std::string, std::vector<Instance>>> instances;    // slot, part
-    std::map<std::string, std::string> probes;    // slot → value; worthless without the edge
+    std::optional<Due> due;    // the edge may be behind the records; until it is not
+    std::map<std::string, Content> contents;       // slot →
+    std::map<std::string, Instances> instances;    // slot →
+    std::map<std::string, std::string> probes;     // slot → value; worthless without the edge
     // Of the last rollout, for the receipt.
     std::optional<WallTime> began_at;
     std::int64_t failed_before = 0;    // failed requests of the old and new slot at its start
@@ -104,8 +110,7 @@ void enter(Standing& standing, const std::string& slot, Phase phase);
 std::string render_spec(const Spec& spec);
 Result<Spec> parse_spec(const std::string& json);
 std::string render_standing(const Standing& standing);
-// An empty text is a fresh one.
-Result<Standing> parse_standing(const std::string& json);
+Result<Standing> parse_standing(const std::string& json);    // "": a fresh one
 
 // The site of the edge for this deployment: what users reach follows from the state alone.
 edge::Site make_site(const std::string& app, const std::string& env, const Settings& settings,

@@ -1,11 +1,14 @@
 #include "release/edge_control.h"
 
+#include <algorithm>
+
 #include "release/deployment.h"
 
 namespace seatrial::release {
 namespace {
 
 constexpr auto start_time = std::chrono::seconds(10);
+constexpr std::chrono::milliseconds longest_pause{500};
 
 }    // namespace
 
@@ -24,16 +27,22 @@ Result<edge::Wanted> EdgeControl::wanted() const {
 
 Status EdgeControl::start(const edge::Wanted& wanted, const Context& ctx) {
     TRY(haproxy_.write(wanted, ctx));
-    TRY(launch_(haproxy_.command(), ctx));
     const Context limited = ctx.with_timeout(start_time);
-    while (!haproxy_.ping(limited)) {
-        if (const auto waited = wait_for(std::chrono::milliseconds(5), limited); !waited) {
+    std::chrono::milliseconds pause{5};
+    // Launched again while it does not answer: its master lives a moment longer than its worker,
+    // and as long as it lives nothing is launched.
+    while (true) {
+        TRY(launch_(haproxy_.command(), ctx));
+        if (haproxy_.ping(limited)) {
+            return {};
+        }
+        if (const auto waited = wait_for(pause, limited); !waited) {
             TRY(ctx.ok());
             return fail(Code::unavailable, "the edge (HAProxy) was started and does not answer",
                         "its log says why; a port in use is the usual cause");
         }
+        pause = std::min(pause * 2, longest_pause);
     }
-    return {};
 }
 
 Result<edge::Applied> EdgeControl::refresh(const Context& ctx) {

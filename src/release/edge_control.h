@@ -15,7 +15,8 @@ namespace seatrial::release {
 // Thread: any; one change at a time.
 class EdgeControl {
 public:
-    // Starts a program that outlives this one; ok when it has been started, not when it serves.
+    // Starts a program that outlives this one; ok when it has been started, not when it serves;
+    // and when it runs already.
     using Launch = std::function<Status(const std::vector<std::string>& argv, const Context& ctx)>;
 
     EdgeControl(store::Records& records, std::filesystem::path folder, std::string program,

@@ -86,7 +86,14 @@ void Reconciler::retry(const Look& now, const Error& error) {
 }
 
 Result<bool> Reconciler::go_on(Look& now, const Context& ctx) {
-    TRY(revive(now, ctx));
+    if (now.standing.due) {
+        TRY(catch_up(now, ctx));
+        return true;
+    }
+    TRY_ASSIGN(const bool revived, revive(now, ctx));
+    if (revived) {
+        return true;
+    }
     TRY_ASSIGN(const Seen seen, observe(now, ctx));
     const Action action = decide(now.spec.settings.policy, now.standing.state, seen);
     if (action.what != Do::nothing) {
@@ -187,11 +194,7 @@ Result<bool> Reconciler::act(Look& now, const Action& action, const Context& ctx
         case Do::revert:
             log::warn("a gate takes a release back", {{"life", now.life.id}, {"why", action.why}});
             now.standing.failure = action.why;
-            done = revert(now, action);
-            if (done) {
-                const auto refreshed = parts_.edge.refresh(ctx);
-                done = refreshed ? Status() : Status(tl::unexpected(refreshed.error()));
-            }
+            done = revert(now, action, ctx);
             break;
         case Do::stop:
             now.standing.state.stopped = true;

@@ -58,13 +58,19 @@ private:
     Status settle_migrations(Look& now, const Context& ctx);
     Status check(Look& now, const std::string& slot, const Context& ctx);
     Status share(Look& now, const Action& action, const Context& ctx);
+    // Brings the edge to what the records say, then tells what was due.
+    Status catch_up(Look& now, const Context& ctx);
     Status promote(Look& now, const std::string& slot, const Context& ctx);
     Status retire(Look& now, const std::string& slot, const Context& ctx);
-    Status revert(Look& now, const Action& action);
+    Status revert(Look& now, const Action& action, const Context& ctx);
     // A gate failed, but the release before cannot run any more: people decide.
     Status stay(Look& now, const std::string& why);
     Status finish(Look& now, const Context& ctx);
-    Status revive(Look& now, const Context& ctx);
+    // True: something was done about it, look again.
+    Result<bool> revive(Look& now, const Context& ctx);
+    Status close_moved(const Look& now, const std::string& slot, const Instances& before,
+                       const Context& ctx);
+    Status reject(Look& now, const std::string& slot, const Error& error, const Context& ctx);
     // A deploy that failed before the switch: the old release never stopped serving.
     Status give_up(Look& now, const std::string& slot, const Error& error);
     void want_previous(Look& now, const std::string& why);

@@ -40,7 +40,8 @@ Status Reconciler::start(Look& now, const std::string& slot, const Context& ctx)
                                  "/" + std::to_string(crypto::random_u64()));
         standing.probes[slot] = crypto::sha256_hex(std::to_string(crypto::random_u64()) +
                                                    std::to_string(crypto::random_u64()));
-        standing.state.slots[slot] = {now.spec.wanted.release, Phase::starting, now_utc(), false};
+        standing.state.slots[slot] = {now.spec.wanted.release, Phase::starting, now_utc(), false,
+                                      0};
         standing.began_at = now_utc();
         now.life.spec = render_spec(now.spec);
         now.life.status = render_standing(standing);
@@ -170,11 +171,23 @@ Status Reconciler::share(Look& now, const Action& action, const Context& ctx) {
     enter(now.standing, action.slot, Phase::serving);
     now.standing.state.step = action.step;
     now.standing.state.step_since = now_utc();
-    TRY(save(now, {make_event(now.life, "share",
-                              {{"slot", action.slot}, {"per_mille", action.per_mille}})}));
+    now.standing.due =
+        Due{"share", json{{"slot", action.slot}, {"per_mille", action.per_mille}}.dump()};
+    TRY(save(now));
     TRY(failpoint("release.shared"));
+    return catch_up(now, ctx);
+}
+
+Status Reconciler::catch_up(Look& now, const Context& ctx) {
+    const auto before = std::chrono::steady_clock::now();
     TRY(parts_.edge.refresh(ctx));
-    return {};
+    const auto took = std::chrono::duration_cast<std::chrono::microseconds>(
+        std::chrono::steady_clock::now() - before);
+    json data = json::parse(now.standing.due->data);
+    data["switch_us"] = took.count();
+    const std::string kind = now.standing.due->kind;
+    now.standing.due.reset();
+    return save(now, {make_event(now.life, kind, data)});
 }
 
 Status Reconciler::promote(Look& now, const std::string& slot, const Context& ctx) {
@@ -192,24 +205,17 @@ Status Reconciler::promote(Look& now, const std::string& slot, const Context& ct
         }
     }
     enter(standing, slot, Phase::serving);
+    standing.state.slots[slot].deaths = 0;
     standing.state.stable = slot;
     standing.state.step = -1;
     standing.state.switched_at = now_utc();
     now.life.state = "serving";
-    // Records first, the edge follows them: whoever dies in between, the next refresh switches.
+    standing.due =
+        Due{"switched", json{{"from", old}, {"to", slot}, {"tag", tag_of(standing, slot)}}.dump()};
+    // Records first, the edge follows them: whoever dies in between, the next look switches.
     TRY(save(now));
     TRY(failpoint("release.promoted"));
-    const auto before = std::chrono::steady_clock::now();
-    TRY(parts_.edge.refresh(ctx));
-    const auto took = std::chrono::duration_cast<std::chrono::microseconds>(
-        std::chrono::steady_clock::now() - before);
-    return parts_.records.write(sql::Durability::full, [&](store::Writer& writer) {
-        return writer.add_event(make_event(now.life, "switched",
-                                           {{"from", old},
-                                            {"to", slot},
-                                            {"tag", tag_of(standing, slot)},
-                                            {"switch_us", took.count()}}));
-    });
+    return catch_up(now, ctx);
 }
 
 Status Reconciler::retire(Look& now, const std::string& slot, const Context& ctx) {
@@ -242,7 +248,7 @@ Status Reconciler::retire(Look& now, const std::string& slot, const Context& ctx
     });
 }
 
-Status Reconciler::revert(Look& now, const Action& action) {
+Status Reconciler::revert(Look& now, const Action& action, const Context& ctx) {
     State& state = now.standing.state;
     const std::string bad_tag = tag_of(now.standing, action.slot);
     const std::string bad = now.spec.wanted.release;
@@ -256,20 +262,20 @@ Status Reconciler::revert(Look& now, const Action& action) {
     if (!switched) {
         enter(now.standing, action.slot, Phase::draining);
     }
+    const store::Incident incident = make_incident(now, bad, bad_tag, action.why, switched);
+    now.standing.due = Due{"reverted", json{{"why", action.why}, {"incident", incident.id}}.dump()};
     now.life.spec = render_spec(now.spec);
     now.life.status = render_standing(now.standing);
-    const store::Incident incident = make_incident(now, bad, bad_tag, action.why, switched);
-    return parts_.records.write(sql::Durability::full, [&](store::Writer& writer) -> Status {
+    TRY(parts_.records.write(sql::Durability::full, [&](store::Writer& writer) -> Status {
         TRY(writer.settle(now.life, now.life.generation));
         TRY_ASSIGN(auto release, writer.release(bad));
         if (release) {
             release->rejected = action.why;
             TRY(writer.put_release(*release));
         }
-        TRY(writer.add_incident(incident));
-        return writer.add_event(
-            make_event(now.life, "reverted", {{"why", action.why}, {"incident", incident.id}}));
-    });
+        return writer.add_incident(incident);
+    }));
+    return catch_up(now, ctx);
 }
 
 Status Reconciler::stay(Look& now, const std::string& why) {
@@ -308,41 +314,6 @@ Status Reconciler::finish(Look& now, const Context& ctx) {
                      {"requests", measured.requests},
                      {"failed", measured.failed},
                      {"ms", (now_utc() - now.standing.began_at.value_or(now_utc())).count()}})});
-}
-
-// Containers of slots that users are on, or may come back to, run; one that ended is started
-// again, and the edge learns its new address.
-Status Reconciler::revive(Look& now, const Context& ctx) {
-    TRY_ASSIGN(const auto present,
-               docker::list_containers(parts_.engine, {{"seatrial.life", now.life.id}}, ctx));
-    bool changed = false;
-    for (auto& [slot, parts] : now.standing.instances) {
-        const Phase phase = now.standing.state.slots[slot].phase;
-        if (phase == Phase::starting || phase == Phase::failed || phase == Phase::empty) {
-            continue;
-        }
-        bool all = true;
-        for (const auto& [component, list] : parts) {
-            for (const auto& one : list) {
-                all = all && (one.server.port == 0 ||
-                              std::any_of(present.begin(), present.end(), [&](const auto& seen) {
-                                  return seen.name == one.container && seen.state == "running";
-                              }));
-            }
-        }
-        if (all) {
-            continue;
-        }
-        const Content& content = now.standing.contents.at(slot);
-        TRY(start_instances(parts_.engine, content, {{"seatrial.life", now.life.id}}, &parts, ctx));
-        TRY(await_health(parts_.engine, content, parts, ctx));
-        changed = true;
-    }
-    if (changed) {
-        TRY(save(now, {make_event(now.life, "revived", json::object())}));
-        TRY(parts_.edge.refresh(ctx));
-    }
-    return {};
 }
 
 }    // namespace seatrial::release

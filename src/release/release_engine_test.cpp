@@ -138,8 +138,8 @@ protected:
         records_.reset();
     }
     Status launch(std::vector<std::string> argv) {
-        if (haproxy_ > 0) {
-            ::waitpid(haproxy_, nullptr, 0);
+        if (haproxy_ > 0 && ::waitpid(haproxy_, nullptr, WNOHANG) == 0) {
+            return {};    // it runs
         }
         std::vector<char*> words;
         for (auto& word : argv) {

@@ -48,6 +48,7 @@ struct Slot {
     Phase phase = Phase::empty;
     WallTime since{};
     bool rejected = false;    // a gate failed: it goes once nobody is on it
+    int deaths = 0;           // while on trial
 };
 
 // All that is kept of a deployment between two looks.
