@@ -6,7 +6,7 @@ import subprocess
 
 import harness
 import pytest
-from release_test import Wares
+from wares import Wares
 
 APPROVER, STRANGER = 23451, 23452
 
@@ -16,20 +16,10 @@ class Guarded(Wares):
 
     def __init__(self, site, engine):
         super().__init__(site, engine)
-        self.engine = engine
         self.guard(f"approvers: [uid:{APPROVER}]")
 
     def guard(self, rules):
-        common = self.site.folder / ".env.common"
-        release = (f'release: {{ listen: ["127.0.0.1:%d"], watch: 0s, drain: 5s, '
-                   f'env_files: [{common}] }}')
-        self.site.write_config({
-            "stg": release % self.ports["stg"],
-            "prd": f"approval: {{ {rules} }}, " + release % self.ports["prd"],
-        }, f"docker: {{ socket: {self.engine.socket}, min_free: 0 }}\n")
-
-    def start(self, *arguments):
-        return self.site.start(*arguments, cwd=self.repo.folder)
+        self.configure(f"{{ {rules} }}")
 
     def open(self, count=1):
         """The requests that wait, once there are so many."""

@@ -13,10 +13,10 @@ TOOL = pathlib.Path(__file__).resolve().parents[2] / "tools" / "private_docker"
 
 
 class Engine:
-    def __init__(self):
+    def __init__(self, *options):
         self.folder = harness.temporary_folder("docker")
         self.process = subprocess.Popen(
-            [sys.executable, str(TOOL), str(self.folder / "d")], stdin=subprocess.PIPE,
+            [sys.executable, str(TOOL), str(self.folder / "d"), *options], stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, text=True)
         self.expect("ready")
         self.tell("image node")
@@ -69,6 +69,12 @@ class Engine:
 
     def inspect(self, name):
         return self.call("GET", f"/containers/{name}/json")
+
+    def pid(self, name):
+        """Of a container's first process; 0 when it does not run."""
+        with contextlib.suppress(AssertionError):
+            return self.inspect(name)["State"]["Pid"]
+        return 0
 
     def clear(self):
         """What a test that failed left, as a stopped daemon leaves its containers running."""

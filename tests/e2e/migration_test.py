@@ -5,7 +5,7 @@ import threading
 
 import harness
 import pytest
-from release_test import APP_YAML, DOCKERFILE, Wares
+from wares import APP_YAML, DOCKERFILE, Wares
 
 # Asks the test at the container's gateway and does what it says: an exit code.
 MIGRATE_JS = """\
@@ -19,7 +19,7 @@ require('http').get(`http://${host}:${process.env.COUNTER}/${process.env.SEATRIA
 """
 
 YAML = APP_YAML.replace(
-    "release: {checks: [/]}",
+    "release: { checks: [/] }",
     "release: {checks: [/], migrate: {run: [node, /migrate.js], sql: [migrations]%s}}")
 
 
@@ -67,7 +67,7 @@ def wares(site, engine, counter):  # noqa: F811
         f"WHERE=here\nCOUNTER={counter.server.server_address[1]}\n")
     wares.repo.commit({
         "seatrial.yaml": YAML % "", "migrate.js": MIGRATE_JS,
-        "Dockerfile": DOCKERFILE.replace("text.txt app.js", "text.txt app.js migrate.js"),
+        "Dockerfile": DOCKERFILE.replace("served.js /\n", "served.js migrate.js /\n"),
         "migrations/001.sql": "CREATE TABLE item (id int, note text);\nDROP TABLE IF EXISTS old;\n"})
     yield wares
     engine.clear()

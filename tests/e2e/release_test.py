@@ -1,101 +1,13 @@
 """Releases from the command line: build, deploy, promote, roll back, with a client that never
 stops asking, against a real Docker engine and a real HAProxy."""
+import contextlib
 import os
-import socket
-import threading
-import urllib.error
-import urllib.request
+import re
 
 import harness
 import pytest
-
-APP_JS = """\
-const http = require('http');
-http.createServer((q, r) => {
-  if (q.url === '/healthz' && process.env.NOT_FIT) { r.statusCode = 500; }
-  r.end(require('fs').readFileSync('/text.txt', 'utf8').trim() + ' ' + (process.env.WHERE || ''));
-}).listen(process.env.WEB_PORT);
-process.on('SIGTERM', () => process.exit(0));
-"""
-
-DOCKERFILE = """\
-FROM local/node:1
-COPY text.txt app.js /
-CMD ["node", "/app.js"]
-"""
-
-APP_YAML = """\
-app: wares
-components:
-  web:
-    run: node app.js
-    build: .
-    port: WEB_PORT
-    health: /healthz
-release: {checks: [/]}
-"""
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-class Wares:
-    """The app's repository, and the environments stg and prd of a site."""
-
-    def __init__(self, site, engine):
-        self.site = site
-        self.ports = {"stg": free_port(), "prd": free_port()}
-        common = site.folder / ".env.common"
-        common.write_text("WHERE=here\n")
-        common.chmod(0o644)
-        release = "watch: 0s, drain: 5s, env_files: [" + str(common) + "]"
-        site.write_config({
-            "stg": f'release: {{ listen: ["127.0.0.1:{self.ports["stg"]}"], {release} }}',
-            "prd": f'approval: false, release: {{ listen: ["127.0.0.1:{self.ports["prd"]}"], '
-                   f'{release} }}',
-        }, f"docker: {{ socket: {engine.socket}, min_free: 0 }}\n")
-        self.repo = harness.Repo(site.folder / "wares", "wares")
-        self.repo.commit({"seatrial.yaml": APP_YAML, "app.js": APP_JS, "Dockerfile": DOCKERFILE,
-                          "package.json": '{"name": "wares", "version": "1.4.0"}\n'})
-
-    def run(self, *arguments, ok=True):
-        return self.site.seatrial(*arguments, cwd=self.repo.folder, ok=ok)
-
-    def text(self, env, path="/"):
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[env]}{path}", timeout=10) as answer:
-            return answer.read().decode().strip()
-
-    def change(self, text):
-        return self.repo.commit({"text.txt": text + "\n"})
-
-    def deployment(self, env):
-        return self.site.get(f"/api/v1/deployments?app=wares&env={env}")[1][0]
-
-
-class Prober:
-    """Asks all the time; `failed` holds what was not a good answer."""
-
-    def __init__(self, url):
-        self.url, self.asked, self.failed, self.end = url, 0, [], threading.Event()
-        self.thread = threading.Thread(target=self.ask)
-        self.thread.start()
-
-    def ask(self):
-        while not self.end.is_set():
-            try:
-                with urllib.request.urlopen(self.url, timeout=10) as answer:
-                    answer.read()
-            except (OSError, urllib.error.URLError) as error:
-                self.failed.append(str(error))
-            self.asked += 1
-
-    def stop(self):
-        self.end.set()
-        self.thread.join()
-        return self.failed
+from prober import Prober
+from wares import APP_YAML, DOCKERFILE, Wares
 
 
 @pytest.fixture
@@ -105,13 +17,20 @@ def wares(site, engine):
     engine.clear()
 
 
+def answers(wares, env):
+    """What users get; None when it is no answer."""
+    with contextlib.suppress(OSError):
+        return wares.text(env)
+    return None
+
+
 def test_from_commit_to_production_and_back_without_a_failed_request(wares, engine):
     first = wares.run("deploy", "stg", "--wait")
     assert "users are on 1.4.0-" in first.out
     assert wares.text("stg") == "one here"
     wares.run("promote", "--wait")
     assert wares.text("prd") == "one here"
-    prober = Prober(f"http://127.0.0.1:{wares.ports['prd']}/")
+    prober = Prober(wares.url("prd"))
     wares.change("two")
     wares.run("deploy", "stg", "--wait")
     assert wares.text("stg") == "two here"
@@ -125,8 +44,8 @@ def test_from_commit_to_production_and_back_without_a_failed_request(wares, engi
     assert images("stg") == images("prd")
     wares.run("rollback", "prd", "--wait")
     assert wares.text("prd") == "one here"
-    assert prober.stop() == []
-    assert prober.asked > 50
+    asked = prober.stop()
+    assert asked["failed"] == [] and asked["new"]["good"] > 20, asked
     # Tags of images follow: stg has the second, prd the first again.
     one, two = (each["components"]["web"]["image"]
                 for each in sorted(wares.run("releases", "--json").json, key=lambda row: row["id"]))
@@ -219,30 +138,16 @@ def test_kill_9_of_the_daemon_and_of_the_edge(wares):
     daemon = wares.site.serve()
     daemon.wait_ready()
     wares.run("deploy", "prd", "--wait")
-    prober = Prober(f"http://127.0.0.1:{wares.ports['prd']}/")
+    prober = Prober(wares.url("prd"))
     wares.change("two")
     release = wares.run("build", "--json").json
     wares.run("deploy", "prd", "--release", release["id"], "--no-wait")
     daemon.kill()
     wares.site.serve().wait_ready()
     harness.wait_for(lambda: wares.text("prd") == "two here", "the switch after a restart", 60)
-    assert prober.stop() == []
-    edge = wares.site.data / "edge" / "admin.sock"
-    with socket.socket(socket.AF_UNIX) as admin:
-        admin.connect(str(edge))
-        admin.sendall(b"show info\n")
-        said = b""
-        while part := admin.recv(65536):
-            said += part
-    worker = next(int(line.split(b":")[1]) for line in said.splitlines() if line.startswith(b"Pid:"))
-    os.kill(worker, 9)
-
-    def back():
-        try:
-            return wares.text("prd") == "two here"
-        except OSError:
-            return False
-    harness.wait_for(back, "the edge's return", 20)
+    assert prober.stop()["failed"] == []
+    os.kill(wares.edge_worker(), 9)
+    harness.wait_for(lambda: answers(wares, "prd") == "two here", "the edge's return", 5)
 
 
 def test_what_cannot_be_done_is_said(wares):
@@ -252,3 +157,40 @@ def test_what_cannot_be_done_is_said(wares):
     unknown = wares.run("deploy", "stg", "--release", "9.9.9-0000000", ok=False)
     assert unknown.code == 4 and "seatrial releases" in unknown.err
     assert wares.run("promote", ok=False).code == 4
+
+
+@pytest.mark.parametrize("mode,cause,switched", [
+    ("fails_to_boot", "ended with exit code 3", False),
+    ("dies", "it ended again and again|error rate", True),
+    ("leaks", "error rate", True),
+    ("slow", "slow rate", True)])
+def test_a_bad_release_ends_on_the_old_one_with_the_reason(site, engine, mode, cause, switched):
+    wares = Wares(site, engine, "watch: 60s, drain: 1s, gates: { slow_rate: 10% }")
+    wares.run("deploy", "stg")
+    prober = Prober(wares.url("stg"), rate=20, kinds=["new"])
+    try:
+        release, _ = wares.build(mode)
+        failed = wares.run("deploy", "stg", "--release", release, "--wait", ok=False)
+        assert failed.code == 1 and re.search(cause, failed.err), failed
+        harness.wait_for(lambda: answers(wares, "stg") == "one here", "the old release", 20)
+        incident, = wares.run("incidents", "--json").json
+        assert re.search(cause, incident["cause"]) and incident["switched"] == switched, incident
+        assert incident["release"] == release and incident["back_to"].startswith("1.4.0-")
+        # The good ones are not forgotten over it.
+        prober.reset()
+        assert wares.run("deploy", "stg", "--release", release, ok=False).code != 0 or not switched
+    finally:
+        prober.stop()
+        engine.clear()
+
+
+def test_an_app_that_ends_is_started_again(wares, engine):
+    wares.run("deploy", "stg", "--wait")
+    (container,) = wares.deployment("stg")["slots"][0]["containers"]["web"]
+    for _ in range(3):
+        before = engine.pid(container)
+        engine.call("POST", f"/containers/{container}/kill")
+        harness.wait_for(lambda before=before: engine.pid(container) not in (0, before),
+                         "its start", 20)
+        harness.wait_for(lambda: answers(wares, "stg") == "one here", "its return", 20)
+    assert "ended by itself and was started again" in wares.run("history", "stg").out

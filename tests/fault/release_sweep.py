@@ -1,0 +1,310 @@
+#!/usr/bin/env python3
+"""Deploys, promotes and rollbacks under clients that never stop asking, while things are killed:
+
+    the daemon     SIGKILL at every step, and once more while the next one recovers
+    app-new, app-old, edge, engine
+                   SIGKILL of the new release's or the serving app, of HAProxy's worker, of dockerd,
+                   while the daemon stands still at a step
+
+Whatever died, the release that was asked for serves in the end, and containers, tags and records
+agree. Not one request fails but those that the serving app, the edge or the engine took with it;
+for these there is a limit of the time without an answer.
+
+    release_sweep.py --quick      every step of each command once, one of each other kill
+    release_sweep.py --full       every second kill, every other kill at every step
+    release_sweep.py --list       the steps of each command
+"""
+import argparse
+import collections
+import contextlib
+import dataclasses
+import itertools
+import os
+import pathlib
+import random
+import signal
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
+import harness  # noqa: E402
+from docker_engine import Engine  # noqa: E402
+from prober import Prober  # noqa: E402
+from voyages import Account, NotReached, Record, quiet_process, run_program  # noqa: E402
+from wares import Wares  # noqa: E402
+
+# Their own timers and events, not the command, decide when these are passed.
+BY_THE_CLOCK = ("upkeep.", "mirror.", "collector.")
+# The longest time without a good answer that a kill may cause, in ms; the app's own start is part
+# of it. 0: no request may fail.
+AWAY = {"app-new": 0, "app-old": 5000, "edge": 2000, "engine": 0}
+COMMANDS = {"deploy": ("stg", ("deploy", "stg")), "promote": ("prd", ("promote",)),
+            "rollback": ("prd", ("rollback", "prd"))}
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    command: str
+    step: str
+    hit: int = 1
+    second: str = ""      # a step of the recovery, where the daemon is killed again
+    victim: str = ""      # killed instead of the daemon
+
+    def __str__(self):
+        return f"{self.command}:{self.step}@{self.hit}" + \
+            (f" then {self.second}" if self.second else "") + \
+            (f" kills {self.victim}" if self.victim else "")
+
+
+class World:
+    """An engine, a data folder, and an app that serves in stg and prd with a prober for each."""
+
+    def __init__(self):
+        with contextlib.ExitStack() as undo:
+            self.engine = Engine("--live-restore")    # as it is recommended
+            undo.callback(self.engine.close)
+            self.site = harness.Site(harness.temporary_folder("rel"), None)
+            undo.callback(self.site.close)
+            # A gate would take a release back for what a kill did.
+            self.wares = Wares(self.site, self.engine,
+                               "watch: 0s, drain: 1s, gates: { error_rate: 0% }")
+            self.record = Record(self.site.folder / "record")
+            self.texts = {"stg": [""], "prd": [""]}    # what users got before, and get
+            self.next = None                       # (id, text) of the release to deploy
+            self.serve()
+            for _ in range(3):    # all slots taken: what is next makes room
+                self.deploy_next()
+                self.wares.run("promote", "--wait")
+                self.expect("promote")
+            self.probers = {}
+            for env in self.texts:
+                self.probers[env] = Prober(self.wares.url(env), rate=10)
+                undo.callback(self.probers[env].stop)
+            self.close = undo.pop_all().close
+
+    def serve(self, armed=""):
+        env = {"SEATRIAL_FAILPOINT_RECORD": str(self.record.path), "SEATRIAL_FAILPOINTS": armed}
+        daemon = self.site.serve({name: value for name, value in env.items() if value})
+        ready = daemon.wait_ready()
+        assert ready or armed, f"the daemon does not start\n{self.site.daemon_logs()}"
+        return daemon
+
+    def deploy_next(self):
+        self.next = self.wares.build()
+        self.wares.run("deploy", "stg", "--release", self.next[0], "--wait")
+        self.expect("deploy")
+
+    def act(self, command):
+        words = COMMANDS[command][1]
+        more = ("--release", self.next[0]) if command == "deploy" else ()
+        return self.wares.start(*words, *more, "--wait")
+
+    def prepare(self, command):
+        if command == "deploy":
+            self.next = self.wares.build()
+        elif command == "promote" and self.texts["stg"][-1] in self.texts["prd"]:
+            self.deploy_next()
+        self.site.daemon.terminate()
+        self.record.clear()
+        for prober in self.probers.values():
+            prober.reset()
+
+    def expect(self, command):
+        """Notes what serves now."""
+        if command == "rollback":
+            self.texts["prd"].reverse()
+        else:
+            env, text = ("stg", self.next[1]) if command == "deploy" else \
+                ("prd", self.texts["stg"][-1])
+            if text != self.texts[env][-1]:
+                self.texts[env] = [self.texts[env][-1], text]
+
+    def text(self, env):
+        with contextlib.suppress(OSError):
+            return self.wares.text(env)
+        return None
+
+    def check(self, away=0):
+        """The wanted releases serve, nothing else is there, and the probers are content."""
+        shown = {env: self.wares.deployment(env) for env in self.texts}
+        serving = {env: next(slot for slot in each["slots"] if slot["phase"] == "serving")
+                   for env, each in shown.items()}
+        for env, each in shown.items():
+            assert each["wanted"] == each["serving"] == serving[env]["tag"], each
+            text = harness.wait_for(lambda env=env: self.text(env), f"an answer of {env}", 20)
+            assert text == self.texts[env][-1], f"{env} serves '{text}', not {self.texts[env]}"
+        wanted = sorted("/" + name for each in shown.values() for slot in each["slots"]
+                        for names in slot.get("containers", {}).values() for name in names)
+        harness.wait_for(lambda: self.engine.census()["containers"] == wanted,
+                         f"just the containers {wanted}", 20, 0.1)
+        images = {f"wares-web:{env}": self.engine.inspect(slot["containers"]["web"][0])["Image"]
+                  for env, slot in serving.items()}
+        harness.wait_for(lambda: images.items() <= self.engine.tags().items(), "the tags", 20, 0.1)
+        for env, prober in self.probers.items():
+            seen = prober.report()
+            assert away or not seen["failed"], f"requests failed in {env}: {seen}"
+            assert seen["longest_gap_ms"] <= (away or 2000), f"{env} was away: {seen}"
+            assert seen["new"]["good"] and seen["post"]["good"], f"{env} was not asked: {seen}"
+
+
+def generation(world, command):
+    return world.wares.deployment(COMMANDS[command][0])["generation"]
+
+
+def settled(world, command):
+    shown = world.wares.deployment(COMMANDS[command][0])
+    return shown and shown["settled"] and \
+        not any(slot["phase"] == "draining" for slot in shown["slots"])
+
+
+def carry_on(world, command, before):
+    """What was accepted goes on by itself; what was not, a person asks for again."""
+    if generation(world, command) == before:
+        with quiet_process(world.act(command)) as client:
+            out, err = client.communicate(timeout=90)
+            assert client.returncode == 0, f"exit {client.returncode}\n{out}\n{err}"
+    harness.wait_for(lambda: settled(world, command), f"{command} to be done", 90, 0.05)
+    world.expect(command)
+
+
+def record_steps(world, command):
+    """A run without a kill: [(step, hits)] in the order of the first pass."""
+    before = generation(world, command)
+    world.prepare(command)
+    world.serve()
+    carry_on(world, command, before)
+    hits = collections.Counter(name for name in world.record.lines("hit")
+                               if not name.startswith(BY_THE_CLOCK))
+    world.check()
+    return list(hits.items())
+
+
+def kill_daemon(world, run):
+    """Whether the second kill happened, too."""
+    before = generation(world, run.command)
+    world.prepare(run.command)
+    daemon = world.serve(f"{run.step}=kill@{run.hit}")
+    if daemon.process.poll() is None:
+        with quiet_process(world.act(run.command)) as client:
+            harness.wait_for(
+                lambda: daemon.process.poll() is not None or client.poll() is not None,
+                f"{run} to be reached", 90, 0.01)
+    fired, second_fired = world.record.fired(run.step), False
+    daemon.kill()
+    if fired and run.second:
+        world.record.clear()
+        daemon = world.serve(f"{run.second}=kill")
+        harness.wait_for(lambda: daemon.process.poll() is not None or settled(world, run.command),
+                         f"the recovery of {run}", 90, 0.05)
+        second_fired = world.record.fired(run.second)
+        daemon.kill()
+    world.serve()
+    carry_on(world, run.command, before)
+    world.check()
+    if not fired:
+        raise NotReached(f"{run} did not fire")
+    return second_fired
+
+
+def victims(world, run):
+    """Process ids. Before its start there is no new app."""
+    if run.victim == "edge":
+        return [world.wares.edge_worker()]
+    shown = world.wares.deployment(COMMANDS[run.command][0])
+    phases = ("starting", "ready", "checked") if run.victim == "app-new" else ("serving",)
+    names = [name for slot in shown["slots"] if slot["phase"] in phases
+             for names in slot.get("containers", {}).values() for name in names]
+    pids = [world.engine.pid(name) for name in names]
+    return [pid for pid in pids if pid]
+
+
+def kill_other(world, run):
+    """Whether there was something to kill: before its start there is no new app."""
+    before = generation(world, run.command)
+    world.prepare(run.command)
+    world.serve(f"{run.step}=pause@{run.hit}")
+    with quiet_process(world.act(run.command)) as client:
+        harness.wait_for(lambda: world.record.fired(run.step) or client.poll() is not None,
+                         f"{run} to be reached", 90, 0.01)
+        if run.victim == "engine":
+            killed = True
+            world.engine.tell("crash")
+            world.engine.tell("start")
+            world.engine.open_socket()
+        else:
+            pids = victims(world, run)
+            killed = bool(pids)
+            for pid in pids:
+                os.kill(pid, signal.SIGKILL)
+        world.record.resume(run.step)
+        client.communicate(timeout=90)
+    carry_on(world, run.command, before)
+    world.check(AWAY[run.victim])
+    return killed
+
+
+def plan(steps, options):
+    """Voyages of one deploy, promote and rollback each, in a seeded order."""
+    chance = random.Random(options.seed)
+    runs = {command: [] for command in steps}
+    for command, counts in steps.items():
+        names = [name for name, _ in counts]
+        hits = [(index, name, hit) for index, (name, count) in enumerate(counts)
+                for hit in range(1, count + 1)]
+        for index, name, hit in hits:
+            seconds = names[index:] if options.full and hit == 1 else [chance.choice(names[index:])]
+            runs[command] += [Run(command, name, hit, second) for second in seconds]
+        others = hits if options.full else []
+        runs[command] += [Run(command, name, hit, victim=victim) for _, name, hit in others
+                          for victim in AWAY]
+    if not options.full:
+        for victim in AWAY:
+            command = "deploy" if victim == "app-new" else chance.choice(sorted(steps))
+            name, count = steps[command][-1]
+            runs[command].append(Run(command, name, count, victim=victim))
+    for each in runs.values():
+        chance.shuffle(each)
+    return [[run for run in voyage if run] for voyage in itertools.zip_longest(*runs.values())]
+
+
+@contextlib.contextmanager
+def worlds():
+    yield World
+
+
+def sweep(options):
+    started = time.monotonic()
+    world = World()
+    try:
+        steps = {command: record_steps(world, command) for command in COMMANDS}
+    finally:
+        world.close()
+    if options.list:
+        for command, counts in steps.items():
+            for name, count in counts:
+                print(f"{command}:{name} {count}")
+        return 0
+    voyages = plan(steps, options)
+    runs = sum(len(voyage) for voyage in voyages)
+    # How often records are written, a timer has a say in.
+    account = Account(lambda world, run: (kill_other if run.victim else kill_daemon)(world, run),
+                      lambda run: run.hit > 1)
+    account.all(voyages, worlds, options.workers)
+    print(f"release sweep: seed {options.seed}, "
+          f"{account.line(runs, 'second or other kills')}, {time.monotonic() - started:.0f} s")
+    return 0 if account.good(runs) else 1
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="the default")
+    parser.add_argument("--full", action="store_true")
+    parser.add_argument("--list", action="store_true")
+    parser.add_argument("--seed", type=int, default=int(os.environ.get("SEATRIAL_SEED", "1")))
+    parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1))
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    run_program(lambda arguments: sweep(parse(arguments)))
