@@ -1,0 +1,26 @@
+// One check of a release, before users reach it and again once they are on it.
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <string>
+
+namespace seatrial::config {
+
+struct ReleaseCheck {
+    enum class Kind : unsigned char { get, job, sse, download, metric } kind = Kind::get;
+    std::string path = "/";    // asked; of a job: posted to
+    int status = 0;            // expected; 0 = 2xx or 3xx
+    std::string contains;      // get: text in the answer's body
+    std::string body;          // job: what is posted
+    std::string type;          // job: of `body`; download: expected, without parameters
+    std::string poll;          // job: asked until; {name} is a member of the post's answer
+    std::map<std::string, std::string> until;    // job: members of the poll's answer
+    std::string metric;                          // its name in Prometheus' text format
+    int by = 1;           // metric: the least it grows while the other checks run
+    int min_bytes = 1;    // download
+    std::chrono::milliseconds within{10'000};
+    bool operator==(const ReleaseCheck&) const = default;
+};
+
+}    // namespace seatrial::config
