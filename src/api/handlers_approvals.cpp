@@ -19,10 +19,18 @@ bool is_owner(const Services& services, const http::Request& request) {
     return is_owner(services.info, request.peer);
 }
 
+std::string detail(const store::Approval& approval, const char* key) {
+    const json data = json::parse(approval.data, nullptr, false);
+    const auto found = data.find(key);
+    return found != data.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
+// Whose rules count: with a shared database those of another environment.
 Result<config::Environment> environment_of(Services& services, const store::Approval& approval) {
     const auto server = services.parts.config.get();
+    const std::string other = detail(approval, "rules_of");
     // Approvals are the server's alone: no app tightens or loosens them.
-    return config::environment_for(*server, config::App(), approval.env);
+    return config::environment_for(*server, config::App(), other.empty() ? approval.env : other);
 }
 
 // Who decides about it now; empty when its environment is gone.
@@ -60,10 +68,15 @@ Result<release::Deploying> start(Services& services, const store::Approval& appr
             {approval.app, approval.env, approval.subject, approval.asked_by, approval.reason, {}},
             decision);
     }
-    TRY_ASSIGN(const auto wanted, make_deploy_request(services,
-                                                      {approval.app, approval.env, approval.subject,
-                                                       approval.asked_by, approval.reason},
-                                                      ctx));
+    // The yes is bound to the differences that were shown: others are refused with it.
+    const Wanted same{approval.app,
+                      approval.env,
+                      approval.subject,
+                      approval.asked_by,
+                      approval.reason,
+                      detail(approval, "from"),
+                      true};
+    TRY_ASSIGN(const auto wanted, make_deploy_request(services, same, ctx));
     return services.releases.deploy_approved(wanted, decision);
 }
 

@@ -6,6 +6,9 @@
 #include "api/handlers.h"
 #include "api/releases.h"
 #include "base/text.h"
+#include "release/compare.h"
+#include "release/key_files.h"
+#include "release/variables.h"
 
 namespace seatrial::api {
 namespace {
@@ -48,6 +51,39 @@ Result<std::string> serving_in(Services& services, const std::string& app, const
     }
     return fail(Code::not_found, "nothing of " + printable(app) + " serves in " + printable(env),
                 "deploy there first: `seatrial deploy " + printable(env) + "`");
+}
+
+// A promotion proves that both places are the same.
+Status compare(const config::Server& server, const config::Environment& environment,
+               const Wanted& wanted, release::DeployRequest& out) {
+    const auto from = server.environments.find(wanted.from);
+    if (from == server.environments.end()) {
+        return {};
+    }
+    out.from = wanted.from;
+    out.differences = release::differences(from->second, environment);
+    if (out.differences.empty() || wanted.allow_differences) {
+        return {};
+    }
+    return fail(Code::refused,
+                environment.name + " is not as " + wanted.from + ", where it was tried:\n" +
+                    join(out.differences, "\n"),
+                "make them equal, declare them in environments." + environment.name +
+                    ".release.may_differ, or promote with --allow-differences");
+}
+
+// One database for both: what changes it here changes it there, so the stricter rules count.
+void add_shared(const Services& services, const config::Server& server,
+                const config::Environment& environment, release::DeployRequest& out) {
+    for (const auto& shared : release::shared_databases(server, environment)) {
+        out.shares.push_back(shared.env);
+        const auto rules =
+            approval_rules(services, server.environments.at(shared.env), approval::deploy_action);
+        if (!out.content.migration.argv.empty() && rules.required && !out.rules.required) {
+            out.rules = rules;
+            out.rules_of = shared.env;
+        }
+    }
 }
 
 json slot_json(const std::string& name, const release::Slot& slot,
@@ -158,6 +194,48 @@ http::Response accepted(Services& services, const Result<release::Deploying>& in
 
 }    // namespace
 
+Status check_place(const config::App& app, const release::Release& release,
+                   const release::Content& content, const config::Server& server,
+                   const config::Environment& environment, std::vector<std::string>& notes,
+                   const Context& ctx) {
+    auto faults = release::check_files(environment, ctx);
+    for (auto& fault : release::check_variables(app, content, release.values, environment)) {
+        faults.push_back(std::move(fault));
+    }
+    TRY(release::refuse_faults(faults, "the variables and files of " + environment.name +
+                                           " are not right for " + release.tag));
+    for (const auto& fault : faults) {
+        notes.push_back(config::render_fault(fault));
+    }
+    for (auto& note : release::environment_notes(server, environment)) {
+        notes.push_back(std::move(note));
+    }
+    return {};
+}
+
+json look_at_environments(const config::Server& server, const Context& ctx) {
+    json out = json::object();
+    for (const auto& [name, environment] : server.environments) {
+        if (environment.release.listen.empty()) {
+            continue;
+        }
+        json bad = json::array();
+        json odd = json::array();
+        auto faults = release::check_files(environment, ctx);
+        for (auto& fault : release::read_variables(environment).faults) {
+            faults.push_back(std::move(fault));
+        }
+        for (const auto& fault : faults) {
+            (fault.warning ? odd : bad).push_back(config::render_fault(fault));
+        }
+        for (auto& note : release::environment_notes(server, environment)) {
+            odd.push_back(std::move(note));
+        }
+        out[name] = {{"faults", bad}, {"notes", odd}};
+    }
+    return out;
+}
+
 json deploying_json(const release::Deploying& in) {
     return {{"life", in.life}, {"generation", in.generation}, {"after", in.after}};
 }
@@ -182,6 +260,9 @@ Result<release::DeployRequest> make_deploy_request(Services& services, const Wan
     out.rules = approval_rules(services, environment, approval::deploy_action);
     TRY_ASSIGN(out.settings, release::make_settings(app, environment));
     out.content = release::make_content(found, app, environment);
+    TRY(check_place(app, found, out.content, *server, environment, out.notes, ctx));
+    TRY(compare(*server, environment, wanted, out));
+    add_shared(services, *server, environment, out);
     return out;
 }
 
@@ -191,6 +272,7 @@ http::Response post_deployment(Services& services, const http::Request& request,
                                            {"env", Kind::text},
                                            {"release", Kind::text},
                                            {"from", Kind::text},
+                                           {"allowDifferences", Kind::flag},
                                            {"reason", Kind::text}});
     if (!body) {
         return http::problem(body.error());
@@ -203,6 +285,8 @@ http::Response post_deployment(Services& services, const http::Request& request,
         wanted.reason = body->value("reason", "");
         wanted.release = body->value("release", "");
         if (const std::string from = body->value("from", ""); !from.empty()) {
+            wanted.from = from;
+            wanted.allow_differences = body->value("allowDifferences", false);
             TRY_ASSIGN(wanted.release, serving_in(services, wanted.app, from));
         }
         TRY_ASSIGN(const auto request_for, make_deploy_request(services, wanted, ctx));

@@ -8,6 +8,7 @@
 #include "git/refs.h"
 #include "log/log.h"
 #include "release/retention.h"
+#include "release/variables.h"
 
 namespace seatrial::api {
 namespace {
@@ -45,6 +46,24 @@ json dropped_json(const std::vector<release::DroppedImage>& images) {
     return out;
 }
 
+// Before anything is built: what the environment that it is for would refuse anyway.
+Status check_early(const config::Server& server, const release::BuildRequest& wanted,
+                   const std::string& env, const Context& ctx) {
+    TRY_ASSIGN(const auto environment, config::environment_for(server, wanted.app, env));
+    TRY(release::make_settings(wanted.app, environment));
+    release::Release draft;
+    draft.tag = "commit " + wanted.commit.substr(0, 12);
+    for (const auto& part : wanted.app.components) {
+        if (part.build || !part.image.empty()) {
+            draft.components[part.name] = {};
+        }
+    }
+    const auto content = release::make_content(draft, wanted.app, environment);
+    draft.values = wanted.values;
+    std::vector<std::string> notes;
+    return check_place(wanted.app, draft, content, server, environment, notes, ctx);
+}
+
 Result<json> build_release(Services& services, const http::Request& request, const json& body,
                            const Context& ctx) {
     const std::string commit = body.value("commit", "");
@@ -72,6 +91,10 @@ Result<json> build_release(Services& services, const http::Request& request, con
             Error{Code::not_found, "the commit has not been sent yet", "", "", nullptr, "commit"});
     }
     const auto server = services.parts.config.get();
+    TRY_ASSIGN(wanted.values, release::build_values(wanted.app, *server));
+    if (const std::string env = body.value("env", ""); !env.empty()) {
+        TRY(check_early(*server, wanted, env, ctx));
+    }
     auto& records = services.parts.records;
     TRY(release::make_room(records, services.engine, server->docker_keep,
                            server->docker_min_free_bytes, ctx));
@@ -115,7 +138,8 @@ http::Response post_release(Services& services, const http::Request& request, co
                                            {"appFile", Kind::text},
                                            {"repository", Kind::text},
                                            {"commit", Kind::text},
-                                           {"branchName", Kind::text}});
+                                           {"branchName", Kind::text},
+                                           {"env", Kind::text}});
     if (!body) {
         return http::problem(body.error());
     }

@@ -19,7 +19,17 @@ struct Wanted {
     std::string app, env;
     std::string release;    // id or tag
     std::string actor, reason;
+    // Promoted from there: what differs is refused, unless it is allowed.
+    std::string from{};
+    bool allow_differences = false;
 };
+// Of files and variables, all at once, as `invalid`; `notes` gets what is only told.
+Status check_place(const config::App& app, const release::Release& release,
+                   const release::Content& content, const config::Server& server,
+                   const config::Environment& environment, std::vector<std::string>& notes,
+                   const Context& ctx);
+// Of each environment that takes releases: what is wrong with its files, or odd, as lines.
+nlohmann::json look_at_environments(const config::Server& server, const Context& ctx);
 // With the environment's rules as they are now. `not_found` also when its images are gone.
 Result<release::DeployRequest> make_deploy_request(Services& services, const Wanted& wanted,
                                                    const Context& ctx);

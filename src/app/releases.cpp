@@ -39,7 +39,7 @@ Releases::Releases(const ReleaseParts& parts)
                 return launch_edge(argv, ctx);
             }),
       reconciler_(release::Parts{parts.records, engine_, edge_, parts.subjects, parts.timers,
-                                 parts.instance}),
+                                 parts.instance, parts.data / "keys"}),
       manager_(parts.records, reconciler_) {}
 
 std::string Releases::edge_run() const {

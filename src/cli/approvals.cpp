@@ -53,6 +53,12 @@ void print_waiting(const json& approval) {
     std::printf("waiting for an approval: %s\n", what_of(approval).c_str());
     std::printf("  request  %s, until %s\n", text_of(approval, "id").c_str(),
                 text_of(approval, "expires_at").c_str());
+    for (const char* list : {"differences", "notes"}) {
+        for (const auto& note : approval.value(list, std::vector<std::string>())) {
+            std::printf("  %s %s\n", std::string_view(list) == "notes" ? "note    " : "differs ",
+                        printable(note).c_str());
+        }
+    }
     std::printf("  who may  %s\n", approvers_of(approval).c_str());
     std::printf("  yes      seatrial approve %s\n", text_of(approval, "id").c_str());
     std::printf("  no       seatrial reject %s --reason TEXT\n", text_of(approval, "id").c_str());

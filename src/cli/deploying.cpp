@@ -61,8 +61,10 @@ Result<Outcome> follow(DaemonClient& daemon, const json& deploying, bool receipt
             }
             std::fflush(stdout);
             const bool bad = kind == "failed" || kind == "reverted" || kind == "stopped";
-            const bool good =
-                kind == "receipt" || kind == "settled" || (kind == "switched" && !receipt);
+            // Switched with checks still to come: they may take it back.
+            const bool there =
+                kind == "proved" || (kind == "switched" && !data.value("proving", false));
+            const bool good = kind == "receipt" || kind == "settled" || (there && !receipt);
             if (bad || good) {
                 out = {kind, data};
             }
@@ -73,8 +75,8 @@ Result<Outcome> follow(DaemonClient& daemon, const json& deploying, bool receipt
 }
 
 int finish(const Outcome& outcome, const std::string& env, const Globals& globals) {
-    const bool good =
-        outcome.kind == "switched" || outcome.kind == "receipt" || outcome.kind == "settled";
+    const bool good = outcome.kind == "switched" || outcome.kind == "proved" ||
+                      outcome.kind == "receipt" || outcome.kind == "settled";
     if (good || globals.json) {
         return good ? 0 : 1;
     }
@@ -116,6 +118,20 @@ std::string line_of(const std::string& kind, const json& data) {
     if (kind == "migrated") {
         return "the database is migrated, " +
                render_duration(std::chrono::milliseconds(data.value("ms", 0LL)));
+    }
+    if (kind == "deploy") {
+        std::string out;
+        for (const char* list : {"differences", "notes"}) {
+            for (const auto& note : data.value(list, std::vector<std::string>())) {
+                out += (out.empty() ? "" : "\n  ") +
+                       std::string(std::string_view(list) == "notes" ? "note: " : "allowed: ") +
+                       printable(note);
+            }
+        }
+        return out;
+    }
+    if (kind == "proved") {
+        return std::to_string(data.value("checks", 0)) + " checks passed again, with users on it";
     }
     if (kind == "checked") {
         return std::to_string(data.value("checks", 0)) + " smoke checks passed, unseen by users";

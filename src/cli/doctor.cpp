@@ -84,6 +84,23 @@ void add_engine(std::vector<Finding>& findings, const json& engine) {
     }
 }
 
+// What a deploy would refuse, and what it would only tell.
+void add_environments(std::vector<Finding>& findings, const json& environments) {
+    for (const auto& [name, seen] : environments.items()) {
+        const auto before = findings.size();
+        for (const auto& [list, state] :
+             {std::pair("faults", "bad"), std::pair("notes", "warning")}) {
+            for (const auto& line : seen.value(list, std::vector<std::string>{})) {
+                findings.push_back({"environment " + name, state, line, ""});
+            }
+        }
+        if (findings.size() == before) {
+            findings.push_back(
+                {"environment " + name, "good", "its files are as they must be", ""});
+        }
+    }
+}
+
 void add_daemon(std::vector<Finding>& findings, const Globals& globals, const Context& ctx) {
     DaemonClient daemon(globals);
     const auto server = daemon.get("/api/v1/server?engine=1", ctx.with_timeout(3 * patience));
@@ -98,6 +115,7 @@ void add_daemon(std::vector<Finding>& findings, const Globals& globals, const Co
                             server->value("data", ""),
                         ""});
     add_engine(findings, server->value("engine", json()));
+    add_environments(findings, server->value("environments", json::object()));
     const json health = server->value("health", json::object());
     const std::string records = health.value("records", "");
     findings.push_back({"records", records == "ok" || records == "being checked" ? "good" : "bad",

@@ -49,6 +49,7 @@ struct DeployOptions {
     std::string release;    // id or tag; of rollback: where to
     std::string reason;
     bool wait = false, no_wait = false;
+    bool allow_differences = false;
 };
 struct ApprovalOptions {
     std::string id, reason;

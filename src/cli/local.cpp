@@ -1,6 +1,7 @@
 // The commands that need no daemon: init, check, reference.
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -8,20 +9,69 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "cli/globals.h"
+#include "cli/interrupt.h"
 #include "cli/output.h"
 #include "cli/reference.h"
 #include "config/config.h"
 #include "config/init.h"
+#include "git/ignored.h"
+#include "release/key_files.h"
+#include "release/variables.h"
 
 namespace seatrial::cli {
 namespace {
 
 using nlohmann::json;
 constexpr std::size_t file_limit = 2 << 20;
+constexpr std::chrono::seconds check_time{20};
 
 json fault_json(const config::Fault& fault) {
     return {{"file", fault.file},       {"line", fault.line},     {"key", fault.key},
             {"message", fault.message}, {"remedy", fault.remedy}, {"warning", fault.warning}};
+}
+
+// Templates are for git; what an app names in env_files is meant to be there, too.
+bool is_meant_for_git(const std::string& path, const config::App& app) {
+    constexpr std::string_view ends[] = {"example", "sample", "template", "dist", "defaults"};
+    return std::ranges::find(app.env_files, path) != app.env_files.end() ||
+           std::ranges::any_of(ends, [&](std::string_view end) { return path.ends_with(end); });
+}
+
+// Env files that git has, of the repository one stands in.
+void check_tracked(const config::App& app, const Context& ctx, std::vector<config::Fault>& faults) {
+    const auto tracked = git::tracked_env_files(std::filesystem::current_path(), ctx);
+    for (const auto& path : tracked.value_or(std::vector<std::string>())) {
+        const bool meant = is_meant_for_git(path, app);
+        const auto text = read_file(path, file_limit);
+        if (text && release::is_private_key(*text)) {
+            faults.push_back({path, 0, "", "holds a private key, and is tracked by git",
+                              "git rm --cached " + path + ", and make a new key", false});
+        } else if (!meant) {
+            faults.push_back({path, 0, "", "is tracked by git: whoever has the repository has it",
+                              "git rm --cached " + path + ", and name it in .gitignore", true});
+        }
+    }
+}
+
+// Those that lie on this machine.
+void check_places(const config::Server& server, const Context& ctx,
+                  std::vector<config::Fault>& faults) {
+    for (const auto& [name, environment] : server.environments) {
+        config::Environment here = environment;
+        std::erase_if(here.release.env_files,
+                      [](const std::string& file) { return ::access(file.c_str(), R_OK) != 0; });
+        std::erase_if(here.release.key_files,
+                      [](const auto& key) { return ::access(key.second.file.c_str(), R_OK) != 0; });
+        auto found = release::check_files(here, ctx);
+        for (auto& fault : release::read_variables(here).faults) {
+            found.push_back(std::move(fault));
+        }
+        for (auto& fault : found) {
+            if (std::ranges::find(faults, fault) == faults.end()) {
+                faults.push_back(std::move(fault));
+            }
+        }
+    }
 }
 
 }    // namespace
@@ -68,6 +118,8 @@ int run_check(const std::string& name, const Globals& globals) {
         }
         return report(error, globals);
     }
+    const Interrupt interrupt;
+    const Context ctx = interrupt.context().with_timeout(check_time);
     // With a server's file, a branch must not bring keys of its own for it.
     auto faults = globals.config.empty() ? config::check_combined(*text, name)
                                          : config::parse_app(*text, name, false).faults;
@@ -79,7 +131,11 @@ int run_check(const std::string& name, const Globals& globals) {
         for (auto& fault : config::parse_server(*server, globals.config).faults) {
             faults.push_back(std::move(fault));
         }
+        check_places(config::parse_server(*server, globals.config).value, ctx, faults);
+    } else {
+        check_places(config::parse_server(*text, name, true).value, ctx, faults);
     }
+    check_tracked(config::parse_app(*text, name, true).value, ctx, faults);
     int errors = 0;
     json list = json::array();
     for (const auto& fault : faults) {

@@ -39,6 +39,8 @@ std::vector<Command> release_commands() {
          [](CLI::App& app, Options& o) {
              app.add_option("--from", o.deploy.from, "environment")->default_str("stg");
              app.add_option("--to", o.deploy.env, "environment")->default_str("prd");
+             app.add_flag("--allow-differences", o.deploy.allow_differences,
+                          "also when their variables differ; which ones is kept in the history");
              add_app(app, o.deploy);
              add_watching(app, o.deploy);
          },

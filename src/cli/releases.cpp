@@ -14,8 +14,9 @@ namespace {
 
 using nlohmann::json;
 
-Result<json> build(DaemonClient& daemon, const std::string& branch, const Globals& globals,
-                   const Context& ctx) {
+// `env`: where it is to go, "" = nowhere yet.
+Result<json> build(DaemonClient& daemon, const std::string& branch, const std::string& env,
+                   const Globals& globals, const Context& ctx) {
     TRY_ASSIGN(const auto checkout, find_checkout(branch, ctx));
     if (!globals.json) {
         std::printf("building %s\n", checkout.commit.substr(0, 12).c_str());
@@ -26,7 +27,8 @@ Result<json> build(DaemonClient& daemon, const std::string& branch, const Global
                              {"appFile", app_file},
                              {"repository", checkout.repository.common_dir.string()},
                              {"commit", checkout.commit},
-                             {"branchName", checkout.branch}},
+                             {"branchName", checkout.branch},
+                             {"env", env}},
                             true, ctx);
 }
 
@@ -66,7 +68,7 @@ void print_holds(const json& places, const Globals& globals) {
 int run_build(const DeployOptions& options, const Globals& globals) {
     const Interrupt interrupt;
     DaemonClient daemon(globals);
-    const auto release = build(daemon, options.branch, globals, interrupt.context());
+    const auto release = build(daemon, options.branch, "", globals, interrupt.context());
     if (!release) {
         return interrupt.context().cancelled() ? 130 : report(release.error(), globals);
     }
@@ -92,7 +94,7 @@ int run_deploy(const DeployOptions& options, const Globals& globals) {
     const Interrupt interrupt;
     const Context ctx = interrupt.context();
     DaemonClient daemon(globals);
-    const auto release = build(daemon, options.branch, globals, ctx);
+    const auto release = build(daemon, options.branch, options.env, globals, ctx);
     if (!release) {
         return ctx.cancelled() ? 130 : report(release.error(), globals);
     }
@@ -111,6 +113,7 @@ int run_promote(const DeployOptions& options, const Globals& globals) {
                                                  {{"app", app},
                                                   {"env", options.env},
                                                   {"from", options.from},
+                                                  {"allowDifferences", options.allow_differences},
                                                   {"reason", options.reason}},
                                                  options, globals, ctx);
                     });

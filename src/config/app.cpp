@@ -2,6 +2,7 @@
 #include <set>
 
 #include "base/text.h"
+#include "config/checks.h"
 #include "config/config.h"
 #include "config/env_file.h"
 #include "config/read.h"
@@ -104,7 +105,12 @@ std::vector<EnvRule> read_env(const Node& root) {
         bool required = false;
         read(node, "required", required);
         named.required = named.required || required;
+        read(node, "required_if", named.required_if);
         read(node, "secret", named.secret);
+        std::string scope;
+        read(node, "scope", scope);
+        named.build = scope == "build";
+        read(node, "components", named.components);
         read(node, "type", named.type);
         read(node, "pattern", named.pattern);
         read(node, "values", named.values);
@@ -136,7 +142,6 @@ App read_app(const Node& root) {
         read(*node, "timeout", out.migrate->timeout);
     }
     if (const Node* node = root.find("release")) {
-        read(*node, "checks", out.release_checks);
         if (const Node* migrate = node->find("migrate")) {
             auto& step = out.release_migrate.emplace();
             read(*migrate, "run", step.run);
@@ -260,10 +265,39 @@ void check_database(Source& source, const App& app) {
     }
 }
 
+void check_rule(Source& source, const std::set<std::string_view>& components, const EnvRule& rule) {
+    const std::string_view name = rule.name;
+    const std::string_view other =
+        std::string_view(rule.required_if).substr(0, rule.required_if.find('='));
+    if (!rule.required_if.empty() && !is_variable_name(other)) {
+        source.fault({"env", name, "required_if"},
+                     "'" + excerpt(rule.required_if) + "' is not a condition",
+                     "write NAME, or NAME=value");
+    }
+    if (rule.build && rule.secret) {
+        source.fault({"env", name, "scope"}, "an image shows its build arguments to everybody",
+                     "let a secret be read at run time");
+    }
+    constexpr std::size_t enough = 100;
+    for (const auto& wanted : rule.components) {
+        if (components.contains(wanted) || source.faults.size() > enough) {
+            continue;
+        }
+        const auto close = suggest(wanted, {components.begin(), components.end()});
+        source.fault({"env", name, "components"}, "there is no component '" + excerpt(wanted) + "'",
+                     close ? "did you mean '" + *close + "'?" : "name one of this file");
+    }
+}
+
 void check_env_rules(Source& source, const App& app) {
     const auto known = template_names(app);
+    std::set<std::string_view> components;
+    for (const auto& component : app.components) {
+        components.insert(component.name);
+    }
     for (const auto& rule : app.env) {
         const std::string_view name = rule.name;
+        check_rule(source, components, rule);
         if (!rule.value) {
             continue;
         }
@@ -294,9 +328,15 @@ Parsed<App> parse_app(std::string_view yaml, const std::string& name, bool both)
     const std::size_t before = out.faults.size();
     validate(document.root, both ? Where::both : Where::app, name, out.faults);
     out.value = read_app(document.root);
+    const bool rules_fit = out.faults.size() == before;
+    if (const Node* release = document.root.find("release")) {
+        if (const Node* checks = release->find("checks")) {
+            out.value.release_checks = read_checks(*checks, name, out.faults);
+        }
+    }
     // What follows judges values against each other; of faulty ones it would say odd things.
     Source source{document.root, name, out.faults};
-    if (out.faults.size() == before) {
+    if (rules_fit) {
         check_env_rules(source, out.value);
     }
     check_components(source, out.value);

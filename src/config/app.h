@@ -7,6 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "config/env_rule.h"
+#include "config/release_check.h"
+
 namespace seatrial::config {
 
 // A user's command: text for /bin/sh -c inside the isolation, or argv.
@@ -74,19 +77,6 @@ struct Database {
     bool operator==(const Database&) const = default;
 };
 
-// One variable of the app's env schema.
-struct EnvRule {
-    std::string name = {};
-    bool required = false;
-    bool secret = false;
-    std::string type = "string";              // string | integer | boolean | url | port
-    std::string pattern = {};                 // RE2-style, full match; "" = any
-    std::vector<std::string> values = {};     // enum; empty = any
-    std::optional<std::string> value = {};    // default or fixed value, templated
-    std::string description = {};
-    bool operator==(const EnvRule&) const = default;
-};
-
 struct ReleaseMigrate {
     UserCommand run;                 // before the components start
     std::string component;           // whose image runs it; "" = the first one
@@ -102,7 +92,7 @@ struct App {
     std::optional<Install> install;
     std::optional<Migrate> migrate;
     Database database;
-    std::vector<std::string> release_checks;    // paths asked before users reach a release
+    std::vector<ReleaseCheck> release_checks;
     std::optional<ReleaseMigrate> release_migrate;
     std::vector<EnvRule> env;
     std::vector<std::string> env_files;                     // below the tree, parsed, never sourced

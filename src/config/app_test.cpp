@@ -263,6 +263,87 @@ TEST(Faults, BecomeOneErrorWithoutTheWarnings) {
     EXPECT_EQ(error.field, "f:3:a.b");
 }
 
+TEST(AppReleases, RulesOfVariablesAreJudged) {
+    const auto parsed = parse_app(small + R"(
+env:
+  DSN: {required_if: SENTRY=on, components: [web]}
+  THEME: {scope: build, components: [wep]}
+  TOKEN: {scope: build, secret: true}
+  ODD: {required_if: "9=x"}
+)",
+                                  "f", false);
+    std::vector<std::string> told;
+    for (const auto& fault : parsed.faults) {
+        told.push_back(render_fault(fault));
+    }
+    EXPECT_THAT(told, ElementsAre(AllOf(HasSubstr("env.THEME.components: there is no component"),
+                                        HasSubstr("did you mean 'web'?")),
+                                  HasSubstr("env.TOKEN.scope: an image shows"),
+                                  HasSubstr("env.ODD.required_if: '9=x' is not a condition")));
+    EXPECT_EQ(parsed.value.env.at(0).required_if, "SENTRY=on");
+    EXPECT_EQ(parsed.value.env.at(0).components, std::vector<std::string>{"web"});
+    EXPECT_FALSE(parsed.value.env.at(0).build);
+    EXPECT_TRUE(parsed.value.env.at(1).build);
+}
+
+TEST(AppReleases, ChecksOfEveryKindAreRead) {
+    const auto parsed = parse_app(small + R"(
+release:
+  checks:
+    - /
+    - {get: /readyz, status: 204, contains: ok, within: 3s}
+    - {post: /jobs, body: "{}", poll: "/jobs/{id}", until: {status: done}, within: 30s}
+    - {sse: /events}
+    - {download: /a.pdf, type: application/pdf, min_bytes: 1K}
+    - {metric: /metrics, name: jobs_total, by: 2}
+)",
+                                  "f", false);
+    EXPECT_THAT(lines(parsed.faults), IsEmpty());
+    using Kind = ReleaseCheck::Kind;
+    const auto& checks = parsed.value.release_checks;
+    ASSERT_EQ(checks.size(), 6U);
+    EXPECT_EQ(checks[0], ReleaseCheck());
+    EXPECT_EQ(checks[1].status, 204);
+    EXPECT_EQ(checks[1].contains, "ok");
+    EXPECT_EQ(checks[1].within, 3s);
+    EXPECT_EQ(checks[2].kind, Kind::job);
+    EXPECT_EQ(checks[2].type, "application/json");
+    EXPECT_EQ(checks[2].poll, "/jobs/{id}");
+    EXPECT_EQ(checks[2].until.at("status"), "done");
+    EXPECT_EQ(checks[3].kind, Kind::sse);
+    EXPECT_EQ(checks[3].within, 2s);
+    EXPECT_EQ(checks[4].kind, Kind::download);
+    EXPECT_EQ(checks[4].min_bytes, 1024);
+    EXPECT_EQ(checks[5].metric, "jobs_total");
+    EXPECT_EQ(checks[5].by, 2);
+    EXPECT_EQ(
+        parse_app(small + "release: {checks: /a}", "f", false).value.release_checks.at(0).path,
+        "/a");
+    EXPECT_EQ(parse_app(small + "release: {checks: {sse: /a}}", "f", false)
+                  .value.release_checks.at(0)
+                  .kind,
+              Kind::sse);
+}
+
+TEST(AppReleases, AFaultyCheckSaysWhatItLacks) {
+    const auto told = [](const std::string& check) {
+        return app_faults(small + "release: {checks: [" + check + "]}");
+    };
+    EXPECT_THAT(told("{status: 200}"), ElementsAre(HasSubstr("release.checks[0]: it has none of")));
+    EXPECT_THAT(told("{get: /, sse: /}"), ElementsAre(HasSubstr("both `get` and `sse`")));
+    EXPECT_THAT(told("/, {post: /jobs}"),
+                ElementsAre(HasSubstr("release.checks[1]: `post` needs `poll`")));
+    EXPECT_THAT(told("{sse: /, contains: x}"), ElementsAre(HasSubstr("`contains` says nothing")));
+    EXPECT_THAT(told("{gett: /}"), Contains(HasSubstr("did you mean 'get'?")));
+    EXPECT_THAT(told("{get: x}"), ElementsAre(HasSubstr("release.checks[0].get: 'x' is not")));
+    EXPECT_THAT(told("[a]"), ElementsAre(HasSubstr("release.checks[0].get: must be a URL")));
+    std::string many;
+    for (int i = 0; i < 900; ++i) {
+        many += "{}, ";
+    }
+    EXPECT_LE(told(many + "{}").size(), 110U);
+}
+
 TEST(AppReleases, AnImageHasAFixedVersionAndNoBuildBesideIt) {
     const auto faults = [](const char* image, const char* more) {
         return parse_app("app: shop\ncomponents:\n  web:\n    run: x\n    image: " +

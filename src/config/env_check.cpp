@@ -44,7 +44,9 @@ constexpr EnvType env_types[] = {
 
 class EnvChecker {
 public:
-    explicit EnvChecker(const std::map<std::string, std::string>& values) : values_(values) {}
+    EnvChecker(const std::vector<EnvRule>& rules, const std::map<std::string, std::string>& values,
+               const std::string& give)
+        : rules_(rules), values_(values), give_(give) {}
 
     void check(const EnvRule& rule);
     void missing(const EnvRule& rule, const std::vector<std::string_view>& strangers);
@@ -54,7 +56,11 @@ private:
     void fault(const EnvRule& rule, std::string message, std::string remedy) {
         faults_.push_back({"", 0, rule.name, std::move(message), std::move(remedy), false});
     }
+    bool is_required(const EnvRule& rule) const;
+
+    const std::vector<EnvRule>& rules_;
     const std::map<std::string, std::string>& values_;
+    const std::string& give_;
     std::vector<Fault> faults_;
 };
 
@@ -65,15 +71,31 @@ const std::string* value_of(const EnvRule& rule, const std::map<std::string, std
     return rule.value && rule.value->find('$') == std::string::npos ? &*rule.value : nullptr;
 }
 
+bool EnvChecker::is_required(const EnvRule& rule) const {
+    if (rule.required || rule.required_if.empty()) {
+        return rule.required;
+    }
+    const std::string_view condition = rule.required_if;
+    const auto equals = condition.find('=');
+    EnvRule other;
+    other.name = condition.substr(0, equals);
+    const auto known = std::ranges::find(rules_, other.name, &EnvRule::name);
+    const auto* value = value_of(known == rules_.end() ? other : *known, values_);
+    if (value == nullptr || value->empty()) {
+        return false;
+    }
+    return equals == std::string_view::npos || *value == condition.substr(equals + 1);
+}
+
 void EnvChecker::missing(const EnvRule& rule, const std::vector<std::string_view>& strangers) {
     const bool templated = rule.value && rule.value->find('$') != std::string::npos;
     const auto* value = value_of(rule, values_);
-    if (!rule.required || (value != nullptr && !value->empty()) ||
+    if (!is_required(rule) || (value != nullptr && !value->empty()) ||
         (value == nullptr && templated)) {
         return;
     }
-    std::string remedy = "give it in an env file";
-    if (rule.secret) {
+    std::string remedy = give_.empty() ? "give it in an env file" : give_;
+    if (give_.empty() && rule.secret) {
         remedy = "give it in a file named in the server's secret_files";
     }
     if (!rule.description.empty()) {
@@ -82,7 +104,11 @@ void EnvChecker::missing(const EnvRule& rule, const std::vector<std::string_view
     if (const auto close = suggest(rule.name, strangers)) {
         remedy = "did you mean " + *close + ", which is set?";
     }
-    fault(rule, value == nullptr ? "has no value" : "is empty", remedy);
+    std::string message = value == nullptr ? "has no value" : "is empty";
+    if (!rule.required) {
+        message += ", which " + excerpt(rule.required_if) + " asks for";
+    }
+    fault(rule, message, remedy);
 }
 
 void EnvChecker::check(const EnvRule& rule) {
@@ -109,7 +135,8 @@ void EnvChecker::check(const EnvRule& rule) {
 }    // namespace
 
 std::vector<Fault> check_env(const std::vector<EnvRule>& rules,
-                             const std::map<std::string, std::string>& values) {
+                             const std::map<std::string, std::string>& values,
+                             const std::string& give) {
     std::set<std::string_view> ruled;
     for (const auto& rule : rules) {
         ruled.insert(rule.name);
@@ -120,7 +147,7 @@ std::vector<Fault> check_env(const std::vector<EnvRule>& rules,
             strangers.push_back(name);
         }
     }
-    EnvChecker checker(values);
+    EnvChecker checker(rules, values, give);
     for (const auto& rule : rules) {
         checker.missing(rule, strangers);
         checker.check(rule);

@@ -31,8 +31,10 @@ Result<std::vector<std::string>> template_variables(std::string_view text);
 
 // Checks values against the app's env schema; every fault at once, secret values never shown. A
 // rule's own value counts when `values` has none (unless it is a template: expand it first).
-// Fault::key is the variable; Fault::file and line are for the caller to fill.
+// `give`: the remedy for one that is missing; "" = that of previews. Fault::key is the variable;
+// Fault::file and line are for the caller to fill.
 std::vector<Fault> check_env(const std::vector<EnvRule>& rules,
-                             const std::map<std::string, std::string>& values);
+                             const std::map<std::string, std::string>& values,
+                             const std::string& give = "");
 
 }    // namespace seatrial::config

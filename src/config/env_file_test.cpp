@@ -147,6 +147,18 @@ TEST(EnvCheck, EveryFaultAtOnce) {
                 IsEmpty());
 }
 
+TEST(EnvCheck, RequiredOnlyWhenAnotherVariableAsksForIt) {
+    const std::vector<EnvRule> rules = {{.name = "DSN", .required_if = "SENTRY=on"},
+                                        {.name = "KEY", .required_if = "CERT"},
+                                        {.name = "SENTRY", .value = "off"}};
+    EXPECT_THAT(check_env(rules, {}), IsEmpty());
+    EXPECT_THAT(check_env(rules, {{"SENTRY", "On"}, {"CERT", ""}}), IsEmpty());
+    EXPECT_THAT(lines(check_env(rules, {{"SENTRY", "on"}, {"CERT", "x"}}, "ask alice")),
+                ElementsAre(HasSubstr("DSN: has no value, which SENTRY=on asks for (ask alice)"),
+                            HasSubstr("KEY: has no value, which CERT asks for")));
+    EXPECT_THAT(check_env(rules, {{"SENTRY", "on"}, {"DSN", "x"}}), IsEmpty());
+}
+
 TEST(EnvCheck, CatastrophicPatternsEndQuickly) {
     const std::vector<EnvRule> rules = {{.name = "A", .pattern = "(a*)*(a*)*(a*)*b"}};
     EXPECT_EQ(check_env(rules, {{"A", std::string(100'000, 'a')}}).size(), 1U);

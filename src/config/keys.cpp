@@ -13,6 +13,7 @@ std::string_view parent_of(std::string_view path) {
 const std::vector<Key>& all_keys() {
     static const std::vector<Key> table = [] {
         std::vector<Key> rows(app_keys().begin(), app_keys().end());
+        rows.insert(rows.end(), release_keys().begin(), release_keys().end());
         rows.insert(rows.end(), server_keys().begin(), server_keys().end());
         rows.insert(rows.end(), environment_keys().begin(), environment_keys().end());
         return rows;

@@ -18,6 +18,7 @@ enum class Where : unsigned char {
 
 enum class Type : unsigned char {
     object,           // its keys stand in the table
+    objects,          // list of maps; their keys stand below "[]"; one alone allowed
     label,            // text of a person: no control characters, no leading dash
     text,             // any text
     command,          // text for /bin/sh -c inside the isolation, or a list: argv
@@ -46,7 +47,8 @@ enum class Type : unsigned char {
 enum class Names : unsigned char { label, variable };
 
 struct Key {
-    std::string_view path = {};    // "components.*.port"; '*' is a name that users choose
+    // "components.*.port"; '*' is a name that users choose, "[]" one item of a list.
+    std::string_view path = {};
     Where where = Where::app;
     Type type = Type::text;
     bool required = false;             // when the object around it is there
@@ -62,6 +64,7 @@ struct Key {
 
 const std::vector<Key>& all_keys();
 std::span<const Key> app_keys();            // keys_app.cpp
+std::span<const Key> release_keys();        // keys_release.cpp
 std::span<const Key> environment_keys();    // keys_environments.cpp
 std::span<const Key> server_keys();         // keys_server.cpp, the rest
 // The row for `name` under the row `parent` ("" = top): the exact one, else the '*' one.

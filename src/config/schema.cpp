@@ -80,7 +80,9 @@ Json fallback_of(const Key& key) {
 
 Json key_schema(const Key& key, Where file) {
     Json out;
-    if (key.type == Type::object) {
+    if (key.type == Type::objects) {
+        out = list_of(key_schema(*find_key(key.path, "[]"), file));
+    } else if (key.type == Type::object) {
         out = object_schema(key.path, file);
         if (!key.shorthand.empty()) {
             const Key* inner = find_key(key.path, key.shorthand);

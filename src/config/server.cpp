@@ -28,6 +28,12 @@ void read_release(const Node& node, ReleasePlace& out) {
     read(node, "listen", out.listen);
     read(node, "certificate", out.certificate);
     read(node, "env_files", out.env_files);
+    for (const auto& child : children_of(node, "key_files")) {
+        auto& file = out.key_files[child.key];
+        read(child, "file", file.file);
+        read(child, "target", file.target);
+    }
+    read(node, "may_differ", out.may_differ);
     read(node, "canary", out.canary);
     read(node, "drain", out.drain);
     read(node, "warm", out.warm);
@@ -147,6 +153,11 @@ void check_releases(const Node& root, const std::string& name, const Server& ser
         for (const auto& text : environment->second.release.listen) {
             if (!parse_listen(text)) {
                 fault("listen", text, "write a port, or address:port: 4400, 127.0.0.1:4400");
+            }
+        }
+        for (const auto& [label, file] : environment->second.release.key_files) {
+            if (!is_path_below(std::string_view(file.target).substr(file.target.empty() ? 0 : 1))) {
+                fault("key_files", file.target, "write the file's place in the container in full");
             }
         }
         for (const auto& text : environment->second.release.canary) {

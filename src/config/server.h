@@ -18,12 +18,22 @@ struct Limits {
     bool operator==(const Limits&) const = default;
 };
 
+// A file of the server that containers read, such as a key.
+struct KeyFile {
+    std::string file;
+    std::string target;    // absolute, in the container
+    bool operator==(const KeyFile&) const = default;
+};
+
 // How releases run in an environment on this host.
 struct ReleasePlace {
     std::vector<std::string> listen;       // "4400", "127.0.0.1:4400"; empty: no releases here
     std::string certificate;               // PEM with key; "" = plain HTTP
     std::vector<std::string> env_files;    // on the server; later ones win
-    std::vector<std::string> canary;       // "1% 5m", steps in order; empty: all users at once
+    std::map<std::string, KeyFile> key_files;
+    // Variables whose values a promotion to here may find different; '*' is any text.
+    std::vector<std::string> may_differ{"*PORT", "*DOMAIN", "PUBLIC_URL"};
+    std::vector<std::string> canary;    // "1% 5m", steps in order; empty: all users at once
     std::chrono::milliseconds drain{60'000};
     std::chrono::milliseconds warm{3'600'000};
     std::chrono::milliseconds watch{300'000};

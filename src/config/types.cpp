@@ -62,6 +62,7 @@ bool fits(Type type, std::string_view text) {
 const TypeText& describe(Type type) {
     static const std::map<Type, TypeText> texts = {
         {Type::object, {"a map of keys", "write key: value lines below it"}},
+        {Type::objects, {"a list of maps", "write '- key: value' lines below it"}},
         {Type::label, {"a name", "use up to 100 characters, no control characters, no '-' first"}},
         {Type::text, {"text", "write it on the same line, in quotes if it has ': ' or ' #'"}},
         {Type::command, {"a command", "write text for the shell, or a list of words"}},

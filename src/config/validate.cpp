@@ -68,6 +68,7 @@ struct Checker {
     bool check_name(const Node& node, std::string_view pattern, const std::string& path);
     void missing(const Node& node, std::string_view pattern, const std::string& path);
     void value(Node& node, const Key& key, const std::string& path);
+    bool list(Node& node, const Key& key, const std::string& path);
     void scalar(Node& node, const Key& key, const std::string& path);
     void bounds(const Node& node, const Key& key, const std::string& path);
     void choice(Node& node, const Key& key, const std::string& path);
@@ -207,22 +208,40 @@ void Checker::command(const Node& node, const std::string& path) {
     }
 }
 
+// One item alone becomes a list of one.
+bool Checker::list(Node& node, const Key& key, const std::string& path) {
+    if (node.is_scalar() || (key.type == Type::objects && node.is_map())) {
+        Node item = node;
+        item.key.clear();
+        node.kind = Node::Kind::list;
+        node.text.clear();
+        node.children.clear();
+        node.children.push_back(std::move(item));
+    }
+    if (!node.is_list() || node.children.size() > entry_limit) {
+        fault(node.line, path, "must be " + std::string(describe(key.type).name),
+              std::string(describe(key.type).remedy));
+        return false;
+    }
+    return true;
+}
+
 void Checker::value(Node& node, const Key& key, const std::string& path) {
     if (key.type == Type::command) {
         command(node, path);
         return;
     }
-    if (is_list_type(key.type)) {
-        if (node.is_scalar()) {
-            Node item = node;
-            item.key.clear();
-            node.kind = Node::Kind::list;
-            node.text.clear();
-            node.children.push_back(std::move(item));
+    if (key.type == Type::objects) {
+        if (list(node, key, path)) {
+            for (std::size_t i = 0; i < node.children.size() && !full(); ++i) {
+                entry(node.children[i], *find_key(key.path, "[]"),
+                      path + "[" + std::to_string(i) + "]");
+            }
         }
-        if (!node.is_list() || node.children.size() > entry_limit) {
-            fault(node.line, path, "must be " + std::string(describe(key.type).name),
-                  std::string(describe(key.type).remedy));
+        return;
+    }
+    if (is_list_type(key.type)) {
+        if (!list(node, key, path)) {
             return;
         }
         if (node.children.empty() && key.required) {

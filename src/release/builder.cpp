@@ -58,6 +58,7 @@ Result<Artefact> build_image(docker::Engine& engine, const git::Mirror& mirror,
     spec.dockerfile = part.build->file;
     spec.target = part.build->target;
     spec.arguments = part.build->args;
+    spec.arguments.insert(request.values.begin(), request.values.end());
     spec.labels = {{"seatrial.app", request.app.name},
                    {"seatrial.component", part.name},
                    {"seatrial.commit", request.commit}};
@@ -200,6 +201,7 @@ Result<Release> release_of(const store::Release& row) {
         for (const auto& [name, part] : in.at("components").items()) {
             out.components[name] = {part.at("image"), part.at("name")};
         }
+        out.values = in.value("values", out.values);
         out.sql = sql_of(in.value("sql", json::array()));
         return out;
     } catch (const json::exception& error) {
@@ -216,7 +218,7 @@ std::string render_release(const Release& release) {
                 {"version", release.version},         {"tag", release.tag},
                 {"app_text", release.app_text},       {"actor", release.actor},
                 {"config_hash", release.config_hash}, {"components", components},
-                {"sql", sql_json(release.sql)}}
+                {"values", release.values},           {"sql", sql_json(release.sql)}}
         .dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
@@ -268,7 +270,9 @@ Result<Release> build(store::Records& records, docker::Engine& engine, const git
                     "give a component `build: .` (with a Dockerfile) or `image:`");
     }
     Release out;
-    out.config_hash = crypto::sha256_hex(request.app_text);
+    out.values = request.values;
+    out.config_hash = crypto::sha256_hex(
+        request.app_text + (out.values.empty() ? "" : "\n" + json(out.values).dump()));
     TRY_ASSIGN(auto built, find_built(records, engine, request, out.config_hash, ctx));
     if (built) {
         return std::move(*built);
@@ -304,6 +308,9 @@ Content make_content(const Release& release, const config::App& app,
     out.release = release.id;
     out.tag = release.tag;
     out.env_files = environment.release.env_files;
+    for (const auto& [name, key] : environment.release.key_files) {
+        out.key_files.push_back({name, key.file, key.target});
+    }
     for (const auto& part : app.components) {
         const auto artefact = release.components.find(part.name);
         if (artefact == release.components.end()) {
@@ -316,6 +323,15 @@ Content make_content(const Release& release, const config::App& app,
         if (part.health) {
             component.health = part.health->path;
             component.health_timeout = part.health->timeout;
+        }
+        for (const auto& rule : app.env) {
+            const bool reads =
+                rule.components.empty() ||
+                std::ranges::find(rule.components, part.name) != rule.components.end();
+            // A template is of previews: it names their ports and URLs.
+            if (rule.value && !rule.build && reads && rule.value->find('$') == std::string::npos) {
+                component.defaults[rule.name] = *rule.value;
+            }
         }
         component.env = environment.env;
         // A port's variable has the same name as in previews.

@@ -20,6 +20,7 @@ struct BuildRequest {
     std::string commit;      // 40 hex, in `mirror`
     std::string branch;
     std::string actor;
+    std::map<std::string, std::string> values;    // arguments for every image
 };
 
 // A part of a release; in the records as JSON.
@@ -29,7 +30,8 @@ struct Artefact {
 };
 struct Release {
     std::string id, app, commit, branch, version, tag, app_text, actor;
-    std::string config_hash;    // of app_text
+    std::string config_hash;                      // of app_text and `values`
+    std::map<std::string, std::string> values;    // build-time variables, by the env schema
     std::map<std::string, Artefact> components;
     std::string rejected;
     std::vector<SqlFile> sql;    // of its migration

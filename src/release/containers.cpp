@@ -4,21 +4,20 @@
 #include <thread>
 
 #include "base/failpoint.h"
-#include "base/file.h"
 #include "base/names.h"
 #include "base/text.h"
-#include "config/env_file.h"
 #include "crypto/crypto.h"
 #include "docker/containers.h"
 #include "docker/networks.h"
 #include "net/client.h"
+#include "release/key_files.h"
+#include "release/variables.h"
 
 namespace seatrial::release {
 namespace {
 
 using std::chrono::milliseconds;
 
-constexpr std::size_t env_file_limit = 1 << 20;
 constexpr milliseconds first_pause{20};
 constexpr milliseconds longest_pause{250};
 constexpr milliseconds first_patience{500};
@@ -26,19 +25,14 @@ constexpr milliseconds longest_patience{8000};
 constexpr auto stop_grace = std::chrono::seconds(10);
 
 Result<docker::Environment> environment_of(const Content& content, const Component& part) {
+    const Variables variables = read_variables(content.env_files, part.env);
+    TRY(refuse_faults(variables.faults, "the variables cannot be read"));
     docker::Environment out;
-    for (const auto& file : content.env_files) {
-        TRY_ASSIGN(const std::string text, read_file(file, env_file_limit));
-        const auto parsed = config::parse_env_file(text, file);
-        if (!parsed.ok()) {
-            return tl::unexpected(config::faults_to_error(parsed.faults));
-        }
-        for (const auto& [name, entry] : parsed.value) {
-            out[name] = Secret(entry.value);
-        }
-    }
-    for (const auto& [name, value] : part.env) {
+    for (const auto& [name, value] : part.defaults) {
         out[name] = Secret(value);
+    }
+    for (const auto& [name, variable] : variables.values) {
+        out[name] = variable.value;
     }
     out["PORT"] = Secret(std::to_string(container_port));
     out["SEATRIAL_RELEASE"] = Secret(content.tag);
@@ -64,14 +58,18 @@ Result<std::string> ensure_network(docker::Engine& engine, const Context& ctx) {
 }
 
 Result<docker::ContainerSpec> make_spec(const Content& content, const Component& part,
-                                        const std::string& name, const docker::Labels& labels,
+                                        const std::string& name, const Owner& owner,
                                         const std::string& network) {
     docker::ContainerSpec spec;
     spec.name = name;
     spec.image = part.image;
     spec.argv = part.argv;
     TRY_ASSIGN(spec.environment, environment_of(content, part));
-    spec.labels = labels;
+    spec.labels = owner.labels;
+    for (const auto& key : content.key_files) {
+        spec.mounts.push_back(
+            {.folder = (owner.keys / key.name).string(), .target = key.target, .read_only = true});
+    }
     spec.labels["seatrial.component"] = part.name;
     spec.memory_bytes = part.memory_bytes;
     spec.cpu_percent = part.cpu_percent;
@@ -81,10 +79,10 @@ Result<docker::ContainerSpec> make_spec(const Content& content, const Component&
 }
 
 Status start_one(docker::Engine& engine, const Content& content, const Component& part,
-                 const docker::Labels& labels, const std::string& network, Instance* instance,
+                 const Owner& owner, const std::string& network, Instance* instance,
                  const Context& ctx) {
     TRY_ASSIGN(docker::ContainerSpec spec,
-               make_spec(content, part, instance->container, labels, network));
+               make_spec(content, part, instance->container, owner, network));
     spec.networks[0].aliases = {part.name};
     const auto made = docker::create_container(engine, spec, ctx);
     // It may be there from before a crash of ours; a stranger's is found out below.
@@ -183,16 +181,17 @@ Instances choose_instances(const Content& content, const std::string& instance,
     return out;
 }
 
-Status start_instances(docker::Engine& engine, const Content& content, const docker::Labels& labels,
+Status start_instances(docker::Engine& engine, const Content& content, const Owner& owner,
                        Instances* instances, const Context& ctx) {
+    TRY(copy_key_files(content.key_files, owner.keys));
     TRY_ASSIGN(const std::string network, ensure_network(engine, ctx));
     std::vector<std::function<Status()>> works;
     for (const auto& part : content.components) {
         for (auto& instance : (*instances)[part.name]) {
             works.emplace_back(
-                [&engine, &content, &part, &labels, &network, &instance, &ctx]() -> Status {
+                [&engine, &content, &part, &owner, &network, &instance, &ctx]() -> Status {
                     TRY(failpoint("release.start"));
-                    return start_one(engine, content, part, labels, network, &instance, ctx);
+                    return start_one(engine, content, part, owner, network, &instance, ctx);
                 });
         }
     }
@@ -213,7 +212,8 @@ Status await_health(docker::Engine& engine, const Content& content, const Instan
 }
 
 Status make_migration(docker::Engine& engine, const Content& content, const std::string& name,
-                      const docker::Labels& labels, const Context& ctx) {
+                      const Owner& owner, const Context& ctx) {
+    TRY(copy_key_files(content.key_files, owner.keys));
     const auto part =
         std::find_if(content.components.begin(), content.components.end(),
                      [&](const Component& one) { return one.name == content.migration.component; });
@@ -223,7 +223,7 @@ Status make_migration(docker::Engine& engine, const Content& content, const std:
                     "name one that is built in release.migrate.component");
     }
     TRY_ASSIGN(const std::string network, ensure_network(engine, ctx));
-    TRY_ASSIGN(docker::ContainerSpec spec, make_spec(content, *part, name, labels, network));
+    TRY_ASSIGN(docker::ContainerSpec spec, make_spec(content, *part, name, owner, network));
     spec.argv = content.migration.argv;
     spec.keep_entrypoint = false;
     // A lock that it waits for stops everybody behind it: give up early, nothing is lost.

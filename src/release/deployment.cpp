@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/names.h"
+#include "checks/checks.h"
 #include "crypto/crypto.h"
 
 namespace seatrial::release {
@@ -19,74 +20,6 @@ json time_json(WallTime time) {
 
 WallTime time_of(const json& value) {
     return WallTime(milliseconds(value.get<std::int64_t>()));
-}
-
-json to_json(const Component& part) {
-    return {{"name", part.name},
-            {"image", part.image},
-            {"argv", part.argv},
-            {"path", part.path},
-            {"health", part.health},
-            {"health_timeout_ms", part.health_timeout.count()},
-            {"env", part.env},
-            {"instances", part.instances},
-            {"memory_bytes", part.memory_bytes},
-            {"cpu_percent", part.cpu_percent},
-            {"pids", part.pids}};
-}
-
-Component component_of(const json& in) {
-    Component out;
-    out.name = in.at("name");
-    out.image = in.at("image");
-    out.argv = in.at("argv");
-    out.path = in.at("path");
-    out.health = in.at("health");
-    out.health_timeout = milliseconds(in.at("health_timeout_ms").get<std::int64_t>());
-    out.env = in.at("env");
-    out.instances = in.at("instances");
-    out.memory_bytes = in.at("memory_bytes");
-    out.cpu_percent = in.at("cpu_percent");
-    out.pids = in.at("pids");
-    return out;
-}
-
-json to_json(const Content& content) {
-    json parts = json::array();
-    for (const auto& part : content.components) {
-        parts.push_back(to_json(part));
-    }
-    json out = {{"release", content.release},
-                {"tag", content.tag},
-                {"components", parts},
-                {"env_files", content.env_files}};
-    if (const Migration& step = content.migration; !step.argv.empty()) {
-        out["migration"] = {{"argv", step.argv},
-                            {"component", step.component},
-                            {"timeout_ms", step.timeout.count()},
-                            {"contract", step.contract},
-                            {"notes", step.notes}};
-    }
-    return out;
-}
-
-Content content_of(const json& in) {
-    Content out;
-    out.release = in.at("release");
-    out.tag = in.at("tag");
-    for (const auto& part : in.at("components")) {
-        out.components.push_back(component_of(part));
-    }
-    out.env_files = in.at("env_files");
-    if (in.contains("migration")) {
-        const json& step = in.at("migration");
-        out.migration.argv = step.at("argv");
-        out.migration.component = step.at("component");
-        out.migration.timeout = milliseconds(step.at("timeout_ms").get<std::int64_t>());
-        out.migration.contract = step.at("contract");
-        out.migration.notes = step.at("notes");
-    }
-    return out;
 }
 
 json to_json(const Gate& gate) {
@@ -144,7 +77,7 @@ json to_json(const Settings& settings) {
                            {"certificate", listen.certificate.string()}});
     }
     return {{"listens", listens},
-            {"checks", settings.checks},
+            {"checks", checks::to_json(settings.checks)},
             {"slow_ms", settings.slow_ms},
             {"policy", to_json(settings.policy)}};
 }
@@ -155,7 +88,7 @@ Settings settings_of(const json& in) {
         out.listens.push_back(
             {listen.at("address"), listen.at("port"), listen.at("certificate").get<std::string>()});
     }
-    out.checks = in.at("checks");
+    out.checks = checks::checks_of(in.at("checks"));
     out.slow_ms = in.at("slow_ms");
     out.policy = policy_of(in.at("policy"));
     return out;
@@ -175,7 +108,8 @@ json to_json(const State& state) {
                 {"stable", state.stable},
                 {"step", state.step},
                 {"step_since", time_json(state.step_since)},
-                {"stopped", state.stopped}};
+                {"stopped", state.stopped},
+                {"proving", state.proving}};
     if (state.switched_at) {
         out["switched_at"] = time_json(*state.switched_at);
     }
@@ -193,6 +127,7 @@ State state_of(const json& in) {
     out.step = in.at("step");
     out.step_since = time_of(in.at("step_since"));
     out.stopped = in.at("stopped");
+    out.proving = in.value("proving", false);
     if (in.contains("switched_at")) {
         out.switched_at = time_of(in.at("switched_at"));
     }
@@ -233,6 +168,7 @@ std::string render_spec(const Spec& spec) {
                 {"settings", to_json(spec.settings)},
                 {"actor", spec.actor},
                 {"reason", spec.reason},
+                {"shares", spec.shares},
                 {"held", spec.held},
                 {"held_by", spec.held_by},
                 {"held_reason", spec.held_reason}};
@@ -252,6 +188,7 @@ Result<Spec> parse_spec(const std::string& text) {
         out.settings = settings_of(in.at("settings"));
         out.actor = in.at("actor");
         out.reason = in.at("reason");
+        out.shares = in.value("shares", out.shares);
         out.held = in.at("held");
         out.held_by = in.value("held_by", "");
         out.held_reason = in.value("held_reason", "");

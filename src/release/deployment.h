@@ -9,53 +9,20 @@
 #include <vector>
 
 #include "base/result.h"
+#include "config/release_check.h"
 #include "edge/wanted.h"
+#include "release/content.h"
 #include "release/rollout.h"
 
 namespace seatrial::release {
 
 inline constexpr int deployment_version = 1;
 inline constexpr const char* deployment_kind = "deployment";
-// Inside a container; each has an address of its own, so all may have the same.
-inline constexpr int container_port = 8080;
-
-// A part of a release as it runs: an image by id, never by a tag.
-struct Component {
-    std::string name;
-    std::string image;
-    std::vector<std::string> argv;    // empty: the image's own
-    std::string path = "/";           // what of the URL it answers for
-    std::string health;               // GET; "" = the port answers
-    std::chrono::milliseconds health_timeout{60'000};
-    std::map<std::string, std::string> env;
-    int instances = 1;
-    std::int64_t memory_bytes = 0;
-    int cpu_percent = 0;
-    int pids = 0;
-};
-
-// How a release changes the database, once per environment, before its containers start.
-struct Migration {
-    std::vector<std::string> argv;    // empty: none
-    std::string component;            // whose image and variables
-    std::chrono::milliseconds timeout{60'000};
-    bool contract = false;             // the releases before cannot run behind it
-    std::vector<std::string> notes;    // for people: what is slow, or cannot be told
-};
-
-// All that a slot needs to be made again, frozen when the release was wanted there.
-struct Content {
-    std::string release;
-    std::string tag;    // for people: "1.4.0-3f2a9c1"
-    std::vector<Component> components;
-    std::vector<std::string> env_files;    // read when a container is made; secrets stay there
-    Migration migration;
-};
 
 // The environment's part, the same for all releases.
 struct Settings {
     std::vector<edge::Listen> listens;
-    std::vector<std::string> checks;    // paths asked through the probe before the switch
+    std::vector<config::ReleaseCheck> checks;    // before the switch by the probe, and after it
     int slow_ms = 500;
     Policy policy;
 };
@@ -66,6 +33,7 @@ struct Spec {
     Content previous;    // the good one before it; release "" = none
     Settings settings;
     std::string actor, reason;
+    std::vector<std::string> shares;    // environments with the same database
     // By a rollback by hand: automation may not deploy until somebody lifts it.
     bool held = false;
     std::optional<WallTime> held_at;

@@ -6,6 +6,7 @@
 #include "base/names.h"
 #include "crypto/crypto.h"
 #include "release/builder.h"
+#include "release/database.h"
 #include "release/incident.h"
 
 namespace seatrial::release {
@@ -69,6 +70,9 @@ struct Manager::Proposal {
     Spec spec;
     Standing standing;
     Content content;    // what would run
+    // Of a deploy, for people and for the record.
+    std::string from, rules_of;
+    std::vector<std::string> differences, notes;
 };
 
 namespace {
@@ -85,46 +89,6 @@ Result<bool> load(store::Writer& writer, Proposal& now) {
     TRY_ASSIGN(now.spec, parse_spec(now.life.spec));
     TRY_ASSIGN(now.standing, parse_standing(now.life.status));
     return true;
-}
-
-Result<std::vector<SqlFile>> sql_of_release(store::Writer& writer, const std::string& id) {
-    TRY_ASSIGN(const auto row, writer.release(id));
-    if (!row) {
-        return std::vector<SqlFile>();
-    }
-    TRY_ASSIGN(auto release, release_of(*row));
-    return std::move(release.sql);
-}
-
-// Nobody uses the database before the first release; what ran here already harms nobody again.
-Status settle_database(store::Writer& writer, Proposal& now) {
-    Migration& step = now.content.migration;
-    const auto ran = now.standing.migrations.find(now.content.release);
-    const auto serving = now.standing.contents.find(now.standing.state.stable);
-    const bool over = ran != now.standing.migrations.end();
-    if (step.argv.empty() || over || serving == now.standing.contents.end()) {
-        step.contract = over && ran->second.contract;
-        return {};
-    }
-    TRY_ASSIGN(const auto files, sql_of_release(writer, now.content.release));
-    TRY_ASSIGN(const auto before, sql_of_release(writer, serving->second.release));
-    return settle_migration(step, files, before, serving->second.tag);
-}
-
-// Refused when a migration in between removed what `target` uses: it was built before that.
-Status check_way_back(store::Writer& writer, const Proposal& now) {
-    TRY_ASSIGN(const auto row, writer.release(now.content.release));
-    for (const auto& [release, step] : now.standing.migrations) {
-        const bool older = !row || row->at < step.at;
-        if (step.contract && step.state == Migrated::State::done &&
-            release != now.content.release && older) {
-            return fail(Code::refused,
-                        "there is no way back to " + now.content.tag + ": the migration of " +
-                            step.tag + " removed from the database what it uses",
-                        "deploy a release that repairs it");
-        }
-    }
-    return {};
 }
 
 Status admit_deploy(store::Writer& writer, const DeployRequest& request, Proposal& now) {
@@ -151,9 +115,14 @@ Status admit_deploy(store::Writer& writer, const DeployRequest& request, Proposa
     now.spec.app = request.app;
     now.spec.env = request.env;
     now.spec.settings = request.settings;
+    now.spec.shares = request.shares;
+    now.from = request.from;
+    now.rules_of = request.rules_of;
+    now.differences = request.differences;
+    now.notes = request.notes;
     now.content = request.content;
     set_hold(now.spec, false, "", "");
-    return settle_database(writer, now);
+    return settle_database(writer, now.app, now.spec.shares, now.standing, now.content);
 }
 
 Status admit_rollback(store::Writer& writer, const RollbackRequest& request, Proposal& now) {
@@ -181,7 +150,7 @@ Status admit_rollback(store::Writer& writer, const RollbackRequest& request, Pro
                                : "release " + to + " is not kept in " + request.env,
                     "deploy it by its id; `seatrial releases` lists them");
     }
-    TRY(check_way_back(writer, now));
+    TRY(check_way_back(writer, now.app, now.spec.shares, now.standing, now.content));
     set_hold(now.spec, true, request.actor, request.reason);
     return {};
 }
@@ -195,6 +164,7 @@ Result<Deploying> want(store::Writer& writer, Proposal& now) {
     state.step = -1;
     state.stopped = false;
     state.switched_at.reset();
+    state.proving = false;
     now.standing.failure.clear();
     now.standing.began_at = now_utc();
     ++now.life.generation;
@@ -218,6 +188,18 @@ Result<approval::Asked> make_asked(store::Writer& writer, const Proposal& now) {
         bound["migration"] = now.content.migration.argv;
         details["migration"] = {{"contract", now.content.migration.contract},
                                 {"notes", now.content.migration.notes}};
+    }
+    if (!now.differences.empty()) {
+        details["differences"] = bound["differences"] = now.differences;
+    }
+    if (!now.notes.empty()) {
+        details["notes"] = now.notes;
+    }
+    if (!now.from.empty()) {
+        details["from"] = now.from;
+    }
+    if (!now.rules_of.empty()) {
+        details["rules_of"] = now.rules_of;
     }
     for (const auto& part : now.content.components) {
         details["components"][part.name] = part.image;
@@ -276,6 +258,12 @@ Result<Deploying> Manager::propose(const approval::Rules& rules, const approval:
                        approval::decide(writer, *decision, asked.digest, dump(started), now_utc()));
             more = {{"approval", decided.id}, {"approved_by", decision->actor}};
         }
+        if (!now.differences.empty()) {
+            more["differences"] = now.differences;
+        }
+        if (!now.notes.empty()) {
+            more["notes"] = now.notes;
+        }
         if (now.action == approval::rollback_action) {
             const auto incident = incident_of(now);
             TRY(writer.add_incident(incident));
@@ -308,6 +296,10 @@ Result<Deploying> Manager::put_deploy(const DeployRequest& request,
          {},
          {},
          {},
+         {},
+         {},
+         {},
+         {},
          {}},
         [&](store::Writer& writer, Proposal& now) { return admit_deploy(writer, request, now); });
 }
@@ -321,6 +313,10 @@ Result<Deploying> Manager::put_rollback(const RollbackRequest& request,
          request.env,
          request.actor,
          request.reason,
+         {},
+         {},
+         {},
+         {},
          {},
          {},
          {},

@@ -5,6 +5,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "approval/approval.h"
 #include "release/deployment.h"
@@ -19,6 +20,11 @@ struct DeployRequest {
     std::string actor, reason;
     bool manual = true;    // false: automation, which a hold refuses
     approval::Rules rules{};
+    std::string rules_of{};                    // another environment's rules; "" = its own
+    std::string from{};                        // promoted from there
+    std::vector<std::string> differences{};    // between the two, allowed by who asks
+    std::vector<std::string> notes{};          // for people
+    std::vector<std::string> shares{};         // environments with the same database
 };
 
 struct RollbackRequest {

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "log/log.h"
+#include "release/key_files.h"
 #include "release/news.h"
 
 namespace seatrial::release {
@@ -33,6 +35,7 @@ Reconciler::Reconciler(Parts parts)
                 [this](const std::string& id, const Context& ctx) { return look(id, ctx); }) {}
 
 Status Reconciler::wake_all(const Context& ctx) {
+    TRY(drop_stray_keys());
     TRY_ASSIGN(const auto ids, parts_.records.unfinished(deployment_kind));
     if (ids.empty()) {
         return {};
@@ -45,6 +48,25 @@ Status Reconciler::wake_all(const Context& ctx) {
         wake(id);
     }
     return {};
+}
+
+std::filesystem::path Reconciler::keys_of(const Look& now, const std::string& slot) const {
+    return parts_.keys / (now.life.id + "-" + slot);
+}
+
+// Of slots that no record knows: whoever died while they were removed.
+Status Reconciler::drop_stray_keys() {
+    store::LifeFilter filter;
+    filter.kind = deployment_kind;
+    TRY_ASSIGN(const auto lives, parts_.records.lives(filter));
+    std::set<std::string> kept;
+    for (const auto& life : lives) {
+        TRY_ASSIGN(const auto standing, parse_standing(life.status));
+        for (const auto& [slot, content] : standing.contents) {
+            kept.insert(life.id + "-" + slot);
+        }
+    }
+    return keep_key_files(parts_.keys, kept);
 }
 
 bool Reconciler::look(const std::string& id, const Context& ctx) {
@@ -177,6 +199,7 @@ Result<bool> Reconciler::act(Look& now, const Action& action, const Context& ctx
         case Do::check: done = check(now, slot, ctx); break;
         case Do::share: done = share(now, action, ctx); break;
         case Do::promote: done = promote(now, slot, ctx); break;
+        case Do::prove: done = prove(now, slot, ctx); break;
         case Do::close:
             done = parts_.edge.haproxy().close_sessions(site_name(now.spec.app, now.spec.env), slot,
                                                         ctx);

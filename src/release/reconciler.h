@@ -2,6 +2,7 @@
 // look at a time per deployment; after kill -9 at any point it goes on from the records.
 #pragma once
 
+#include <filesystem>
 #include <string>
 
 #include "docker/engine.h"
@@ -21,6 +22,7 @@ struct Parts {
     plan::Scheduler& subjects;
     plan::Timers& timers;
     std::string instance;
+    std::filesystem::path keys = {};    // folder for copies of key files
 };
 
 // Thread: any.
@@ -57,6 +59,10 @@ private:
     Result<bool> refuse_migration(Look& now, const std::string& slot, const Error& error);
     Status settle_migrations(Look& now, const Context& ctx);
     Status check(Look& now, const std::string& slot, const Context& ctx);
+    // Once more, as users get it; a failure takes the release back.
+    Status prove(Look& now, const std::string& slot, const Context& ctx);
+    Status drop_stray_keys();
+    std::filesystem::path keys_of(const Look& now, const std::string& slot) const;
     Status share(Look& now, const Action& action, const Context& ctx);
     // Brings the edge to what the records say, then tells what was due.
     Status catch_up(Look& now, const Context& ctx);

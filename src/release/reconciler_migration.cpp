@@ -58,7 +58,7 @@ Result<bool> Reconciler::migrate(Look& now, const std::string& slot, const Conte
     Migrated& step = standing.migrations[content.release];
     if (step.state == Migrated::State::named) {
         Status made = make_migration(parts_.engine, content, step.container,
-                                     {{"seatrial.life", now.life.id}}, ctx);
+                                     {{{"seatrial.life", now.life.id}}, keys_of(now, slot)}, ctx);
         if (!made) {
             if (made.error().code == Code::unavailable || made.error().code == Code::cancelled) {
                 return tl::unexpected(made.error());

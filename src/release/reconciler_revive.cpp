@@ -72,7 +72,8 @@ Result<bool> Reconciler::revive(Look& now, const Context& ctx) {
         const Content& content = now.standing.contents.at(slot);
         const auto before = parts;
         Status up =
-            start_instances(parts_.engine, content, {{"seatrial.life", now.life.id}}, &parts, ctx);
+            start_instances(parts_.engine, content,
+                            {{{"seatrial.life", now.life.id}}, keys_of(now, slot)}, &parts, ctx);
         if (up) {
             up = await_health(parts_.engine, content, parts, ctx);
         }

@@ -6,9 +6,9 @@
 #include "base/names.h"
 #include "crypto/crypto.h"
 #include "docker/containers.h"
-#include "net/client.h"
 #include "release/containers.h"
 #include "release/incident.h"
+#include "release/key_files.h"
 #include "release/news.h"
 #include "release/reconciler.h"
 
@@ -64,7 +64,8 @@ Status Reconciler::start(Look& now, const std::string& slot, const Context& ctx)
         return {};
     }
     const Content& content = standing.contents.at(slot);
-    Status up = start_instances(parts_.engine, content, {{"seatrial.life", now.life.id}},
+    Status up = start_instances(parts_.engine, content,
+                                {{{"seatrial.life", now.life.id}}, keys_of(now, slot)},
                                 &standing.instances[slot], ctx);
     if (up) {
         up = await_health(parts_.engine, content, standing.instances[slot], ctx);
@@ -118,6 +119,7 @@ void Reconciler::want_previous(Look& now, const std::string& why) {
     standing.failure = why;
     standing.state.step = -1;
     standing.state.switched_at.reset();
+    standing.state.proving = false;
     const bool switched =
         !standing.state.stable.empty() &&
         standing.state.slots[standing.state.stable].release == now.spec.wanted.release;
@@ -131,35 +133,6 @@ void Reconciler::want_previous(Look& now, const std::string& why) {
         return;
     }
     standing.state.wanted = now.spec.wanted.release;
-}
-
-Status Reconciler::check(Look& now, const std::string& slot, const Context& ctx) {
-    TRY(parts_.edge.refresh(ctx));
-    net::Client client;
-    const auto& settings = now.spec.settings;
-    const auto plain =
-        std::find_if(settings.listens.begin(), settings.listens.end(),
-                     [](const edge::Listen& listen) { return listen.certificate.empty(); });
-    for (const auto& path : settings.checks) {
-        if (plain == settings.listens.end()) {
-            break;    // the containers' own health has been seen
-        }
-        net::ClientRequest request;
-        request.url = "http://" + (plain->address.empty() ? "127.0.0.1" : plain->address) + ":" +
-                      std::to_string(plain->port) + path;
-        request.headers = {{"x-seatrial-probe", now.standing.probes.at(slot)}};
-        const auto answer = client.request(request, ctx.with_timeout(std::chrono::seconds(10)));
-        TRY(ctx.ok());
-        if (!answer || answer->status < 200 || answer->status >= 400) {
-            const std::string what = "smoke check GET " + path +
-                                     (answer ? " answered " + std::to_string(answer->status)
-                                             : " got no answer: " + answer.error().message);
-            return give_up(now, slot, Error{Code::failed, what, "", "", nullptr});
-        }
-    }
-    enter(now.standing, slot, Phase::checked);
-    return save(now, {make_event(now.life, "checked",
-                                 {{"slot", slot}, {"checks", settings.checks.size()}})});
 }
 
 Status Reconciler::share(Look& now, const Action& action, const Context& ctx) {
@@ -197,6 +170,10 @@ Status Reconciler::promote(Look& now, const std::string& slot, const Context& ct
                    parts_.edge.haproxy().counts(site_name(now.spec.app, now.spec.env), slot, ctx));
         standing.failed_before = counts.failed_by_edge;
     }
+    // A release that served before is trusted: a way back waits for nothing.
+    const Phase was = standing.state.slots[slot].phase;
+    standing.state.proving =
+        !now.spec.settings.checks.empty() && (was == Phase::checked || was == Phase::serving);
     const std::string old = standing.state.stable;
     if (!old.empty() && old != slot) {
         enter(standing, old, Phase::draining);
@@ -210,8 +187,11 @@ Status Reconciler::promote(Look& now, const std::string& slot, const Context& ct
     standing.state.step = -1;
     standing.state.switched_at = now_utc();
     now.life.state = "serving";
-    standing.due =
-        Due{"switched", json{{"from", old}, {"to", slot}, {"tag", tag_of(standing, slot)}}.dump()};
+    standing.due = Due{"switched", json{{"from", old},
+                                        {"to", slot},
+                                        {"tag", tag_of(standing, slot)},
+                                        {"proving", standing.state.proving}}
+                                       .dump()};
     // Records first, the edge follows them: whoever dies in between, the next look switches.
     TRY(save(now));
     TRY(failpoint("release.promoted"));
@@ -232,6 +212,7 @@ Status Reconciler::retire(Look& now, const std::string& slot, const Context& ctx
     TRY(parts_.edge.refresh(ctx));
     TRY(failpoint("release.let_go"));
     TRY(remove_instances(parts_.engine, instances, ctx));
+    TRY(remove_key_files(keys_of(now, slot)));
     now.standing.instances.erase(slot);
     now.standing.contents.erase(slot);
     now.standing.state.slots.erase(slot);

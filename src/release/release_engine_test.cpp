@@ -88,7 +88,8 @@ protected:
         engine_ =
             std::make_unique<docker::Engine>(test::PrivateDocker::shared().socket(), "tstrel");
         settings_.listens = {{"127.0.0.1", test::free_port(), {}}};
-        settings_.checks = {"/fit"};
+        settings_.checks.resize(1);
+        settings_.checks[0].path = "/fit";
         settings_.policy.drain = std::chrono::seconds(2);
         settings_.policy.watch = std::chrono::milliseconds(0);
         settings_.policy.warm = std::chrono::hours(1);
@@ -119,8 +120,8 @@ protected:
         edge_ = std::make_unique<EdgeControl>(
             *records_, dir_.path() / "edge", "haproxy",
             [this](const std::vector<std::string>& argv, const Context&) { return launch(argv); });
-        reconciler_ = std::make_unique<Reconciler>(
-            Parts{*records_, *engine_, *edge_, *subjects_, *timers_, "tstrel"});
+        reconciler_ = std::make_unique<Reconciler>(Parts{*records_, *engine_, *edge_, *subjects_,
+                                                         *timers_, "tstrel", dir_.path() / "keys"});
         manager_ = std::make_unique<Manager>(*records_, *reconciler_);
         ASSERT_TRUE(reconciler_->wake_all(soon()));
     }

@@ -163,9 +163,9 @@ std::string_view to_string(Phase phase) {
 }
 
 std::string_view to_string(Do action) {
-    static constexpr std::array<std::string_view, 11> names{
-        "nothing",   "start",  "check",  "share",  "promote", "close",
-        "keep_warm", "retire", "finish", "revert", "stop"};
+    static constexpr std::array<std::string_view, 12> names{
+        "nothing", "start",     "check",  "share",  "promote", "prove",
+        "close",   "keep_warm", "retire", "finish", "revert",  "stop"};
     return names.at(static_cast<std::size_t>(action));
 }
 
@@ -196,6 +196,9 @@ Action decide(const Policy& policy, const State& state, const Seen& seen) {
             return next;
         }
         return sooner(clear_up(policy, state, seen), next);
+    }
+    if (state.switched_at && state.proving) {
+        return do_it(Do::prove, state.stable);
     }
     Action cleared = clear_up(policy, state, seen);
     if (cleared.what != Do::nothing || !state.switched_at) {

@@ -59,6 +59,7 @@ struct State {
     int step = -1;                        // of the canary, while it goes on
     WallTime step_since{};
     std::optional<WallTime> switched_at;    // of the wanted release; until its gates are through
+    bool proving = false;                   // just switched: its checks are to pass once more
     bool stopped = false;                   // a gate said stop or hold ran out: people decide
 };
 
@@ -75,6 +76,7 @@ enum class Do {
     check,        // smoke checks of `slot` through the probe
     share,        // give `slot` `per_mille` of the users
     promote,      // make `slot` stable: the switch
+    prove,        // the checks of `slot` once more, as users get it
     close,        // end what is still open on `slot`
     keep_warm,    // nobody is on `slot` any more
     retire,       // remove `slot` and its containers

@@ -16,6 +16,7 @@ struct Player {
     Seen seen{WallTime(seconds(1000)), 0, std::nullopt};
     std::vector<std::string> log;
     bool unhealthy = false;
+    bool has_checks = false;
 
     void put(const std::string& slot, Phase phase) {
         state.slots[slot].phase = phase;
@@ -66,7 +67,11 @@ struct Player {
                 state.step = action.step;
                 state.step_since = seen.now;
                 break;
-            case Do::promote: promote(action.slot); break;
+            case Do::promote:
+                state.proving = has_checks && state.slots[action.slot].phase == Phase::checked;
+                promote(action.slot);
+                break;
+            case Do::prove: state.proving = false; break;
             case Do::close: seen.open = 0; break;
             case Do::keep_warm: put(action.slot, Phase::warm); break;
             case Do::retire: state.slots.erase(action.slot); break;
@@ -113,6 +118,20 @@ TEST(Rollout, TheFirstReleaseStartsIsCheckedAndServes) {
     player.want("one");
     EXPECT_EQ(player.play_all(), (Log{"start a", "check a", "promote a", "finish a"}));
     EXPECT_EQ(player.state.stable, "a");
+}
+
+TEST(Rollout, ChecksAreProvedOnceUsersAreOnItAndNotOnTheWayBack) {
+    Player player = with_old();
+    player.has_checks = true;
+    player.want("new");
+    while (player.state.slots["a"].phase != Phase::warm) {
+        ASSERT_TRUE(player.play());
+    }
+    EXPECT_EQ(player.log, (Log{"start a", "check a", "promote a", "finish a", "start b", "check b",
+                               "promote b", "prove b", "keep_warm a"}));
+    player.want("old");
+    player.play_all();
+    EXPECT_EQ(std::ranges::find(player.log, "prove a"), player.log.end());
 }
 
 TEST(Rollout, BlueGreenSwitchesDrainsAndKeepsTheOldOneWarm) {

@@ -1,0 +1,89 @@
+#include "release/content.h"
+
+#include <nlohmann/json.hpp>
+
+namespace seatrial::release {
+namespace {
+
+using nlohmann::json;
+using std::chrono::milliseconds;
+
+json to_json(const Component& part) {
+    return {{"name", part.name},
+            {"image", part.image},
+            {"argv", part.argv},
+            {"path", part.path},
+            {"health", part.health},
+            {"health_timeout_ms", part.health_timeout.count()},
+            {"defaults", part.defaults},
+            {"env", part.env},
+            {"instances", part.instances},
+            {"memory_bytes", part.memory_bytes},
+            {"cpu_percent", part.cpu_percent},
+            {"pids", part.pids}};
+}
+
+Component component_of(const json& in) {
+    Component out;
+    out.name = in.at("name");
+    out.image = in.at("image");
+    out.argv = in.at("argv");
+    out.path = in.at("path");
+    out.health = in.at("health");
+    out.health_timeout = milliseconds(in.at("health_timeout_ms").get<std::int64_t>());
+    out.defaults = in.value("defaults", out.defaults);
+    out.env = in.at("env");
+    out.instances = in.at("instances");
+    out.memory_bytes = in.at("memory_bytes");
+    out.cpu_percent = in.at("cpu_percent");
+    out.pids = in.at("pids");
+    return out;
+}
+
+}    // namespace
+
+json to_json(const Content& content) {
+    json parts = json::array();
+    for (const auto& part : content.components) {
+        parts.push_back(to_json(part));
+    }
+    json out = {{"release", content.release},
+                {"tag", content.tag},
+                {"components", parts},
+                {"env_files", content.env_files}};
+    for (const auto& key : content.key_files) {
+        out["key_files"].push_back({key.name, key.file, key.target});
+    }
+    if (const Migration& step = content.migration; !step.argv.empty()) {
+        out["migration"] = {{"argv", step.argv},
+                            {"component", step.component},
+                            {"timeout_ms", step.timeout.count()},
+                            {"contract", step.contract},
+                            {"notes", step.notes}};
+    }
+    return out;
+}
+
+Content content_of(const json& in) {
+    Content out;
+    out.release = in.at("release");
+    out.tag = in.at("tag");
+    for (const auto& part : in.at("components")) {
+        out.components.push_back(component_of(part));
+    }
+    out.env_files = in.at("env_files");
+    for (const auto& key : in.value("key_files", json::array())) {
+        out.key_files.push_back({key.at(0), key.at(1), key.at(2)});
+    }
+    if (in.contains("migration")) {
+        const json& step = in.at("migration");
+        out.migration.argv = step.at("argv");
+        out.migration.component = step.at("component");
+        out.migration.timeout = milliseconds(step.at("timeout_ms").get<std::int64_t>());
+        out.migration.contract = step.at("contract");
+        out.migration.notes = step.at("notes");
+    }
+    return out;
+}
+
+}    // namespace seatrial::release

@@ -1,0 +1,61 @@
+// What a slot of a deployment runs.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+namespace seatrial::release {
+
+// Inside a container; each has an address of its own, so all may have the same.
+inline constexpr int container_port = 8080;
+
+// A part of a release as it runs: an image by id, never by a tag.
+struct Component {
+    std::string name;
+    std::string image;
+    std::vector<std::string> argv;    // empty: the image's own
+    std::string path = "/";           // what of the URL it answers for
+    std::string health;               // GET; "" = the port answers
+    std::chrono::milliseconds health_timeout{60'000};
+    std::map<std::string, std::string> defaults;    // what env files and `env` win over
+    std::map<std::string, std::string> env;
+    int instances = 1;
+    std::int64_t memory_bytes = 0;
+    int cpu_percent = 0;
+    int pids = 0;
+};
+
+// How a release changes the database, once per environment, before its containers start.
+struct Migration {
+    std::vector<std::string> argv;    // empty: none
+    std::string component;            // whose image and variables
+    std::chrono::milliseconds timeout{60'000};
+    bool contract = false;             // the releases before cannot run behind it
+    std::vector<std::string> notes;    // for people: what is slow, or cannot be told
+};
+
+// Of the server, for every container; each slot has a copy of its own.
+struct KeyFile {
+    std::string name;
+    std::string file;
+    std::string target;    // in the container
+};
+
+// Everything that a slot needs to be made again, frozen when the release was wanted there.
+struct Content {
+    std::string release;
+    std::string tag;    // for people: "1.4.0-3f2a9c1"
+    std::vector<Component> components;
+    std::vector<std::string> env_files;    // read when a container is made; secrets stay there
+    std::vector<KeyFile> key_files;
+    Migration migration;
+};
+
+nlohmann::json to_json(const Content& content);
+Content content_of(const nlohmann::json& in);    // throws as nlohmann does
+
+}    // namespace seatrial::release

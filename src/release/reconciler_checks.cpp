@@ -1,0 +1,65 @@
+// The checks of a release through the edge: before users reach it, and once more when they do.
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "checks/checks.h"
+#include "log/log.h"
+#include "release/news.h"
+#include "release/reconciler.h"
+
+namespace seatrial::release {
+namespace {
+
+using checks::Outcome;
+
+// By `probe`, or as a user when it is empty. None where the edge speaks TLS alone: its certificate
+// is for another name; the containers' own health has been seen.
+Result<std::vector<Outcome>> ask(const Settings& settings, const std::string& probe,
+                                 const Context& ctx) {
+    const auto plain = std::ranges::find_if(
+        settings.listens, [](const edge::Listen& listen) { return listen.certificate.empty(); });
+    if (plain == settings.listens.end()) {
+        return std::vector<Outcome>();
+    }
+    checks::Target target;
+    target.url = "http://" + (plain->address.empty() ? "127.0.0.1" : plain->address) + ":" +
+                 std::to_string(plain->port);
+    if (!probe.empty()) {
+        target.headers = {{"x-seatrial-probe", probe}};
+    }
+    return checks::run(settings.checks, target, ctx);
+}
+
+}    // namespace
+
+Status Reconciler::check(Look& now, const std::string& slot, const Context& ctx) {
+    TRY(parts_.edge.refresh(ctx));
+    TRY_ASSIGN(const auto outcomes, ask(now.spec.settings, now.standing.probes.at(slot), ctx));
+    if (const std::string failures = checks::render_failures(outcomes); !failures.empty()) {
+        return give_up(now, slot,
+                       Error{Code::failed, "checks failed:\n" + failures, "", "", nullptr});
+    }
+    enter(now.standing, slot, Phase::checked);
+    return save(now,
+                {make_event(now.life, "checked", {{"slot", slot}, {"checks", outcomes.size()}})});
+}
+
+Status Reconciler::prove(Look& now, const std::string& slot, const Context& ctx) {
+    TRY(parts_.edge.refresh(ctx));    // whoever died between records and switch
+    TRY_ASSIGN(const auto outcomes, ask(now.spec.settings, "", ctx));
+    now.standing.state.proving = false;
+    const std::string failures = checks::render_failures(outcomes);
+    if (failures.empty()) {
+        return save(
+            now, {make_event(now.life, "proved", {{"slot", slot}, {"checks", outcomes.size()}})});
+    }
+    Action back;
+    back.what = Do::revert;
+    back.slot = slot;
+    back.why = "checks failed after the switch:\n" + failures;
+    log::warn("checks take a release back", {{"life", now.life.id}, {"why", back.why}});
+    now.standing.failure = back.why;
+    return revert(now, back, ctx);
+}
+
+}    // namespace seatrial::release

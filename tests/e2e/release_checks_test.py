@@ -1,0 +1,274 @@
+"""What is proved before a release moves, and once more when users are on it: variables, files,
+equality of environments, shared databases, checks of every kind."""
+import os
+import pwd
+import subprocess
+
+import harness
+import pytest
+from release_test import DOCKERFILE, Prober, Wares
+
+APP_JS = """\
+const http = require('http');
+const fs = require('fs');
+let jobs = 0;
+const text = () => fs.readFileSync('/text.txt', 'utf8').trim();
+http.createServer((q, r) => {
+  // "late" is good for the first job, of the checks before the switch.
+  const broken = text() === 'broken' || (text() === 'late' && jobs > 1);
+  if (q.url === '/jobs' && q.method === 'POST') {
+    q.resume();
+    r.setHeader('content-type', 'application/json');
+    return r.end(JSON.stringify({id: ++jobs}));
+  }
+  if (q.url.startsWith('/jobs/')) {
+    return r.end(JSON.stringify({status: broken ? 'failed' : 'done'}));
+  }
+  if (q.url === '/events') {
+    r.setHeader('content-type', 'text/event-stream');
+    r.flushHeaders();
+    return broken ? undefined : r.write('data: hello\\n\\n');
+  }
+  if (q.url === '/export.pdf') {
+    r.setHeader('content-type', broken ? 'text/html' : 'application/pdf');
+    return r.end('%PDF-1.7');
+  }
+  if (q.url === '/metrics') { return r.end('jobs_total{kind="a"} ' + (broken ? 0 : jobs) + '\\n'); }
+  if (q.url === '/key') { return r.end(fs.readFileSync('/app/keys/jwt.pem', 'utf8')); }
+  if (q.url === '/built') { return r.end(process.env.BUILT); }
+  if (q.url === '/level') { return r.end(process.env.LEVEL); }
+  r.end(text() + ' ' + (process.env.WHERE || ''));
+}).listen(process.env.WEB_PORT);
+process.on('SIGTERM', () => process.exit(0));
+"""
+
+APP_YAML = """\
+app: wares
+components:
+  web: {run: node app.js, build: ., port: WEB_PORT, health: /}
+"""
+
+CHECKS = """\
+release:
+  checks:
+    - /
+    - {post: /jobs, body: "{}", poll: "/jobs/{id}", until: {status: done}, within: 1s}
+    - {sse: /events, within: 1s}
+    - {download: /export.pdf, type: application/pdf, min_bytes: 8}
+    - {metric: /metrics, name: jobs_total, within: 1s}
+"""
+
+
+def yaml(more=""):
+    return APP_YAML + more
+
+
+class Places(Wares):
+    """As Wares, with an env file of its own for each environment."""
+
+    def __init__(self, site, engine):
+        super().__init__(site, engine)
+        self.engine = engine
+        self.files = {}
+        for env in ("stg", "prd"):
+            self.files[env] = site.folder / f".env.{env}"
+            self.write(env, "WHERE=here\n")
+        self.configure()
+
+    def write(self, env, text):
+        self.files[env].write_text(text)
+        os.chown(self.files[env], *self.owner())
+        self.files[env].chmod(0o600)
+
+    def owner(self):
+        """Who the daemon runs as."""
+        try:
+            user = pwd.getpwnam("seatrial")
+            return user.pw_uid, user.pw_gid
+        except KeyError:
+            return os.geteuid(), os.getegid()
+
+    def configure(self, **more):
+        self.site.write_config({
+            env: f'release: {{ listen: ["127.0.0.1:{self.ports[env]}"], watch: 0s, drain: 5s, '
+                 f'env_files: [{self.files[env]}]{more.get(env, "")} }}'
+                 + ("" if env == "stg" else ", approval: " + more.get("approval", "false"))
+            for env in ("stg", "prd")
+        }, f"docker: {{ socket: {self.engine.socket}, min_free: 0 }}\n")
+
+
+@pytest.fixture
+def wares(site, engine):
+    wares = Places(site, engine)
+    wares.repo.commit({"app.js": APP_JS, "seatrial.yaml": yaml()})
+    yield wares
+    engine.clear()
+
+
+def test_all_faults_of_variables_are_told_at_once_and_nothing_is_built(wares):
+    wares.repo.commit({"seatrial.yaml": yaml("""\
+env:
+  DATABASE_URL: {required: true, type: url, secret: true}
+  LEVEL: {values: [debug, info]}
+  SENTRY_DSN: {required_if: SENTRY=on}
+""")})
+    wares.write("stg", "WHERE=here\nLEVEL=hunter2\nSENTRY=on\n")
+    refused = wares.run("deploy", "stg", ok=False)
+    assert refused.code == 2
+    assert f"DATABASE_URL: has no value (give it in {wares.files['stg']})" in refused.err
+    assert f"{wares.files['stg']}:2: LEVEL: its value (not shown) is not one of" in refused.err
+    assert "SENTRY_DSN: has no value, which SENTRY=on asks for" in refused.err
+    assert "hunter2" not in refused.err
+    assert wares.run("releases", "--json").json == []
+    wares.write("stg", "WHERE=here\nLEVEL=info\nDATABASE_URL=http://x\n")
+    wares.run("deploy", "stg")
+    assert wares.text("stg", "/level") == "info"
+    # The other environment lacks it: what serves there is not touched.
+    refused = wares.run("promote", ok=False)
+    assert refused.code == 2 and str(wares.files["prd"]) in refused.err
+    assert wares.run("history", "prd", "--json").json == []
+
+
+def test_what_is_built_in_is_the_same_everywhere(wares):
+    wares.repo.commit({
+        "seatrial.yaml": yaml("env: {THEME: {scope: build}, LEVEL: quiet}\n"),
+        "Dockerfile": DOCKERFILE + "ARG THEME=none\nENV LEVEL=loud BUILT=$THEME\n"})
+    wares.write("stg", "WHERE=here\nTHEME=dark\n")
+    refused = wares.run("build", ok=False)
+    assert refused.code == 2 and "THEME: differs between prd and stg" in refused.err
+    assert wares.run("releases", "--json").json == []
+    wares.write("prd", "WHERE=here\nTHEME=dark\n")
+    wares.run("deploy", "stg")
+    assert wares.text("stg", "/built") == "dark"
+    assert wares.text("stg", "/level") == "quiet"    # the schema's value wins over the image's
+    wares.write("prd", "WHERE=here\nTHEME=light\n")
+    wares.write("stg", "WHERE=here\nTHEME=light\n")
+    refused = wares.run("promote", ok=False)
+    assert refused.code == 2 and "THEME: is built into" in refused.err
+    assert len(wares.run("releases", "--json").json) == 1
+
+
+def test_keys_are_files_that_containers_read(wares):
+    key = wares.site.folder / "jwt.pem"
+    key.write_text("-----BEGIN PRIVATE KEY-----\nAAAA\n")
+    os.chown(key, *wares.owner())
+    key.chmod(0o644)
+    wares.configure(stg=f", key_files: {{jwt: {{file: {key}, target: /app/keys/jwt.pem}}}}")
+    # An ordinary user of the image reads it, too.
+    wares.repo.commit({"Dockerfile": DOCKERFILE + "USER 4711\n"})
+    refused = wares.run("deploy", "stg", ok=False)
+    assert refused.code == 2 and f"chmod 600 {key}" in refused.err
+    key.chmod(0o600)
+    wares.write("stg", 'WHERE=here\nJWT="-----BEGIN PRIVATE KEY-----\nAAAA\n"\n')
+    refused = wares.run("deploy", "stg", ok=False)
+    assert refused.code == 2 and f"{wares.files['stg']}:2: JWT: is a private key" in refused.err
+    assert "AAAA" not in refused.err
+    wares.write("stg", "WHERE=here\n")
+    wares.run("deploy", "stg", "--wait")
+    assert "AAAA" in wares.text("stg", "/key")
+    copies = wares.site.data / "keys"
+    (first,) = copies.iterdir()
+    assert oct(first.stat().st_mode & 0o777) == "0o700"
+    # Nothing of a slot stays when it goes.
+    wares.change("two")
+    wares.run("deploy", "stg", "--wait")
+    wares.change("three")
+    wares.run("deploy", "stg", "--wait")
+    wares.change("four")
+    wares.run("deploy", "stg", "--wait")
+    slots = len(wares.deployment("stg")["slots"])
+    assert slots < 4 and len(list(copies.iterdir())) == slots
+
+
+def test_env_files_are_not_for_git(wares):
+    tree = wares.site.folder / "config"
+    tree.mkdir()
+    subprocess.run(["git", "init", "-q", tree], check=True)
+    tracked = tree / ".env.stg"
+    wares.files["stg"] = tracked
+    wares.write("stg", "WHERE=here\n")
+    subprocess.run(["git", "-C", tree, "add", "."], check=True)
+    wares.configure()
+    refused = wares.run("deploy", "stg", ok=False)
+    assert refused.code == 2 and f"{tracked}: is tracked by git" in refused.err
+    subprocess.run(["git", "-C", tree, "rm", "-q", "--cached", ".env.stg"], check=True)
+    noted = wares.run("deploy", "stg").out
+    assert "does not ignore it" in noted, noted
+    (tree / ".gitignore").write_text(".env.*\n")
+    assert "ignore" not in wares.run("deploy", "stg").out
+
+
+def test_promote_proves_that_both_places_are_the_same(wares):
+    wares.configure(prd=', may_differ: [TOKEN, "*_PORT"]')
+    wares.write("stg", "WHERE=here\nLEVEL=debug\nDOCKER_PORT=4400\n")
+    wares.write("prd", "WHERE=here\nLEVEL=info\nDOCKER_PORT=4500\nNEW=1\n")
+    wares.run("deploy", "stg")
+    refused = wares.run("promote", ok=False)
+    assert refused.code == 3
+    assert "LEVEL has another value in prd than in stg\nNEW is only in prd" in refused.err
+    assert "DOCKER_PORT" not in refused.err and "debug" not in refused.err
+    allowed = wares.run("promote", "--allow-differences", "--reason", "we know")
+    assert "allowed: NEW is only in prd" in allowed.out
+    event = next(row for row in wares.run("history", "prd", "--json").json if row["kind"] == "deploy")
+    assert event["data"]["differences"] == ["LEVEL has another value in prd than in stg",
+                                            "NEW is only in prd"]
+    wares.write("prd", "WHERE=here\nLEVEL=debug\nDOCKER_PORT=4500\nTOKEN=two\n")
+    wares.write("stg", "WHERE=here\nLEVEL=debug\nDOCKER_PORT=4400\nTOKEN=one\n")
+    assert "allowed" not in wares.run("promote").out
+
+
+def test_a_shared_database_has_the_rules_of_production(wares):
+    for env in ("stg", "prd"):
+        wares.write(env, f"WHERE=here\nCOOKIE_DOMAIN=.x\nDATABASE_URL=postgres://{env}@db/shop\n")
+    wares.configure(prd=", may_differ: [DATABASE_URL]", approval="true")
+    noted = wares.run("deploy", "stg").out
+    assert "DATABASE_URL is the database of prd, too" in noted and "COOKIE_DOMAIN" in noted
+    assert "postgres://" not in noted
+    told = wares.run("doctor", ok=False).out
+    assert "DATABASE_URL is the database of prd, too" in told
+    # A migration asks for production's approval, in staging as well.
+    wares.repo.commit({
+        "seatrial.yaml": yaml("release: {migrate: {run: [node, -e, ''], sql: [sql]}}\n"),
+        "sql/1.sql": "CREATE TABLE item (id int, note text);\n"})
+    waits = wares.run("deploy", "stg", "--no-wait", "--json").json
+    assert waits["approval"]["state"] == "open", waits
+    wares.run("approve", waits["approval"]["id"])
+    tag = wares.run("releases", "--json").json[0]["tag"]
+    harness.wait_for(lambda: wares.deployment("stg")["serving"] == tag, "the switch", 60)
+
+
+def test_checks_of_every_kind_before_and_after_the_switch(wares):
+    wares.repo.commit({"seatrial.yaml": yaml(CHECKS)})
+    good = wares.run("deploy", "stg")
+    assert "5 smoke checks passed, unseen by users" in good.out
+    assert "5 checks passed again, with users on it" in good.out
+    prober = Prober(f"http://127.0.0.1:{wares.ports['stg']}/")
+    try:
+        bad_releases(wares)
+    finally:
+        failed = prober.stop()
+    assert failed == [] and prober.asked > 20
+
+
+def bad_releases(wares):
+    wares.change("broken")
+    bad = wares.run("deploy", "stg", ok=False)
+    assert bad.code == 1
+    for failure in ("job POST /jobs was not done within 1 s: the job answered 200, status=failed",
+                    "event stream /events sent no event within 1 s",
+                    "download /export.pdf came as 'text/html', not application/pdf",
+                    "metric jobs_total of /metrics jobs_total grew by 0.0, not by 1"):
+        assert failure in bad.err
+    assert wares.text("stg") == "one here"
+    incident, = wares.run("incidents", "--json").json
+    assert not incident["switched"]
+    # Bad once users are on it: taken back.
+    wares.change("late")
+    late = wares.run("deploy", "stg", ok=False)
+    assert late.code == 1
+    assert "checks failed after the switch" in late.err and "/export.pdf" in late.err
+    harness.wait_for(lambda: wares.text("stg") == "one here", "the way back", 20)
+    newest = max(wares.run("incidents", "--json").json, key=lambda row: row["id"])
+    assert newest["switched"] and "after the switch" in newest["cause"]
+    refused = wares.run("deploy", "stg", "--release", newest["tag"], ok=False)
+    assert refused.code == 3 and "was rejected" in refused.err
