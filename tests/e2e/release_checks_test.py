@@ -217,6 +217,20 @@ def test_promote_proves_that_both_places_are_the_same(wares):
     assert "allowed" not in wares.run("promote").out
 
 
+def test_a_yes_is_bound_to_the_differences_that_were_shown(wares):
+    wares.configure(approval="true")
+    wares.write("prd", "WHERE=there\n")
+    wares.run("deploy", "stg")
+    asked = wares.run("promote", "--allow-differences", "--no-wait", "--json").json["approval"]
+    assert asked["differences"] == ["WHERE has another value in prd than in stg"]
+    wares.write("prd", "WHERE=there\nNEW=1\n")
+    refused = wares.run("approve", asked["id"], ok=False)
+    assert refused.code == 3, refused
+    wares.write("prd", "WHERE=there\n")
+    wares.run("approve", asked["id"])
+    harness.wait_for(lambda: wares.deployment("prd")["serving"], "the switch", 60)
+
+
 def test_a_shared_database_has_the_rules_of_production(wares):
     for env in ("stg", "prd"):
         wares.write(env, f"WHERE=here\nCOOKIE_DOMAIN=.x\nDATABASE_URL=postgres://{env}@db/shop\n")
@@ -235,6 +249,61 @@ def test_a_shared_database_has_the_rules_of_production(wares):
     wares.run("approve", waits["approval"]["id"])
     tag = wares.run("releases", "--json").json[0]["tag"]
     harness.wait_for(lambda: wares.deployment("stg")["serving"] == tag, "the switch", 60)
+
+
+def test_what_the_other_environment_uses_is_not_taken_away(wares):
+    """One database: a contract that staging declares must not break production."""
+    for env in ("stg", "prd"):
+        wares.write(env, "WHERE=here\nDATABASE_URL=postgres://a@db/shop\n")
+    release = "release: {migrate: {run: [node, -e, ''], sql: [sql]%s}}\n"
+    wares.repo.commit({"seatrial.yaml": yaml(release % ""), "sql/1.sql": "CREATE TABLE a (b int);\n"})
+    wares.run("deploy", "stg")
+    wares.run("promote")
+    first = wares.deployment("prd")["serving"]
+    wares.change("two")
+    wares.run("deploy", "stg")
+    wares.repo.commit({"seatrial.yaml": yaml(release % ", contract: true"),
+                       "sql/2.sql": "ALTER TABLE a DROP COLUMN b;\n"})
+    refused = wares.run("deploy", "stg", ok=False)
+    assert refused.code == 3
+    assert f"{first} in prd on the same database" in refused.err, refused
+    assert "sql/2.sql:1 DROP COLUMN a.b" in refused.err
+    assert wares.text("stg") == "two here"
+    # Once production has left it behind, it goes; then there is no way back in production, either.
+    wares.run("promote")
+    wares.run("deploy", "stg")
+    back = wares.run("rollback", "prd", ok=False)
+    assert back.code == 3 and "there is no way back" in back.err
+    assert wares.text("prd") == "two here"
+
+
+def test_check_names_env_files_that_git_has(wares):
+    wares.repo.commit({".env.production": "A=1\n", ".env.example": "A=\n",
+                       "keys/.env": 'K="-----BEGIN PRIVATE KEY-----\nAAAA"\n'})
+    told = wares.run("check", ok=False)
+    assert told.code == 2
+    assert "warning .env.production: warning: is tracked by git" in told.out, told
+    assert "error keys/.env: holds a private key" in told.out
+    assert ".env.example" not in told.out and "AAAA" not in told.out
+
+
+def test_kill_9_between_the_switch_and_its_checks(wares):
+    daemon = wares.site.serve()
+    daemon.wait_ready()
+    # The check after the switch takes its 3 s: the job is never done.
+    wares.repo.commit({"seatrial.yaml": yaml(CHECKS.replace("{status: done}, within: 1s",
+                                                            "{status: done}, within: 3s"))})
+    wares.run("deploy", "stg", "--wait")
+    wares.change("late")
+    late = wares.run("build", "--json").json
+    wares.run("deploy", "stg", "--release", late["id"], "--no-wait")
+    harness.wait_for(lambda: wares.text("stg") == "late here", "the switch", 60)
+    daemon.kill()
+    wares.site.serve().wait_ready()
+    harness.wait_for(lambda: wares.text("stg") == "one here", "the way back", 60)
+    harness.wait_for(lambda: wares.run("incidents", "--json").json, "the incident", 10)
+    incident, = wares.run("incidents", "--json").json
+    assert incident["switched"] and "after the switch" in incident["cause"]
 
 
 def test_checks_of_every_kind_before_and_after_the_switch(wares):
