@@ -70,9 +70,10 @@ std::string check_get(const ReleaseCheck& check, Asker& asker, const Context& li
     return "";
 }
 
+// "" when it is not there, or no plain value: one that is nested deeply would end us when dumped.
 std::string member(const json& object, const std::string& name) {
     const auto found = object.find(name);
-    if (found == object.end()) {
+    if (found == object.end() || found->is_structured()) {
         return "";
     }
     return found->is_string() ? found->get<std::string>() : found->dump();
@@ -89,7 +90,7 @@ std::string await_job(const ReleaseCheck& check, const std::string& path, Asker&
             bool done = answer->status >= 200 && answer->status < 300 && state.is_object();
             for (const auto& [name, value] : check.until) {
                 const std::string now = state.is_object() ? member(state, name) : "";
-                seen += ", " + name + (now.empty() ? " is absent" : "=" + cut(now));
+                seen += ", " + name + (now.empty() ? " is no text" : "=" + cut(now));
                 done = done && now == value;
             }
             if (done) {

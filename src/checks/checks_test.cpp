@@ -60,6 +60,10 @@ private:
                        ++asked_ < 2 ? R"({"status": "running"})" : R"({"status": "done", "n": 1})");
         } else if (is("GET /jobs/stuck ")) {
             out = answer(200, "application/json", R"({"status": "running"})");
+        } else if (is("GET /jobs/deep ")) {
+            out = answer(
+                200, "application/json",
+                R"({"status": )" + std::string(200'000, '[') + std::string(200'000, ']') + "}");
         } else if (is("GET /metrics ")) {
             out = answer(200, "text/plain", "jobs_total{a=\"}\"} " + std::to_string(jobs_) + "\n");
         } else if (is("GET /a.pdf ")) {
@@ -131,7 +135,9 @@ TEST(Checks, AFailureSaysWhatWasSeenAndNoContent) {
     one.within = std::chrono::milliseconds(600);
     EXPECT_EQ(told(one, app),
               "job POST /jobs was not done within 600 ms: the job answered 200, more "
-              "is absent, status=running");
+              "is no text, status=running");
+    one.poll = "/jobs/deep";
+    EXPECT_THAT(told(one, app), HasSubstr("status is no text"));
     one.poll = "/jobs/{uuid}";
     EXPECT_EQ(told(one, app), "job POST /jobs answered 202 without what /jobs/{uuid} names");
     one = check(Kind::sse, "/silent");
