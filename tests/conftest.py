@@ -44,7 +44,7 @@ def engine():
 
 @pytest.fixture
 def repo(site):
-    return harness.Repo(site.folder / "tiny")
+    return harness.TinyRepo(site.folder / "tiny")
 
 
 @pytest.fixture

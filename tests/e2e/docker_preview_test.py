@@ -126,7 +126,7 @@ class Wares:
         self.engine = engine
         self.site = harness.Site(harness.temporary_folder("site"), postgres)
         self.configure("docker")
-        self.repo = harness.Repo(self.site.folder / "wares", "wares")
+        self.repo = harness.TinyRepo(self.site.folder / "wares", "wares")
         self.repo.commit({"seatrial.yaml": yaml, "app.js": APP_JS, "migrate.js": MIGRATE_JS,
                           "Dockerfile": DOCKERFILE, "app.py": None})
 

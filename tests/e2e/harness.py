@@ -116,22 +116,12 @@ INSERT INTO item SELECT i, 'item ' || i FROM generate_series(1, 100) AS i;
 
 
 class Repo:
-    """A git repository of a tiny app."""
+    """A git repository; what lies in its folder is not committed yet."""
 
-    def __init__(self, folder, name="tiny", template="tiny_dev"):
+    def __init__(self, folder):
         self.folder = pathlib.Path(folder)
-        self.folder.mkdir(parents=True)
-        self.name = name
-        self.template = template
+        self.folder.mkdir(parents=True, exist_ok=True)
         self.git("init", "-q", "-b", "main")
-        self.commit({
-            "app.py": APP_PY, "text.txt": "one\n", "lock.txt": "1\n", "schema.sql": SCHEMA_SQL,
-            ".gitignore": "vendor/\n", "seatrial.yaml": self.yaml(),
-        }, "first")
-
-    def yaml(self):
-        return SEATRIAL_YAML.format(name=self.name, template=self.template,
-                                    psql=private_postgres.bindir() / "psql")
 
     def git(self, *arguments):
         command = ["git", "-C", str(self.folder), "-c", "user.name=t", "-c", "user.email=t@example.org",
@@ -153,6 +143,23 @@ class Repo:
 
     def branch(self, name, start="main"):
         self.git("switch", "-q", "-c", name, start)
+
+
+class TinyRepo(Repo):
+    """That of a tiny app."""
+
+    def __init__(self, folder, name="tiny", template="tiny_dev"):
+        super().__init__(folder)
+        self.name = name
+        self.template = template
+        self.commit({
+            "app.py": APP_PY, "text.txt": "one\n", "lock.txt": "1\n", "schema.sql": SCHEMA_SQL,
+            ".gitignore": "vendor/\n", "seatrial.yaml": self.yaml(),
+        }, "first")
+
+    def yaml(self):
+        return SEATRIAL_YAML.format(name=self.name, template=self.template,
+                                    psql=private_postgres.bindir() / "psql")
 
 
 class UnixConnection(http.client.HTTPConnection):

@@ -36,7 +36,7 @@ class Wares:
         self.release = f"{release}, env_files: [{common}]"
         self.ports = {"stg": free_port(), "prd": free_port()}
         self.configure()
-        self.repo = harness.Repo(site.folder / "wares", "wares")
+        self.repo = harness.TinyRepo(site.folder / "wares", "wares")
         self.texts = 0
         self.repo.commit({"seatrial.yaml": APP_YAML, "Dockerfile": DOCKERFILE, "mode.txt": "good\n",
                           "served.js": SERVED.read_text(),

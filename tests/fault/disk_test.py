@@ -56,7 +56,7 @@ def up(site, repo, key=KEY, ok=True):
 
 @needs_root
 def test_a_full_disk_stops_new_ones_but_neither_the_old_nor_their_removal(small):
-    repo = harness.Repo(small.folder / "tiny")
+    repo = harness.TinyRepo(small.folder / "tiny")
     daemon = small.serve()
     assert daemon.wait_ready()
     up(small, repo)
@@ -78,7 +78,7 @@ def test_a_full_disk_stops_new_ones_but_neither_the_old_nor_their_removal(small)
 
 @needs_root
 def test_a_tree_that_does_not_fit_waits_for_room_and_says_so(small):
-    repo = harness.Repo(small.folder / "tiny")
+    repo = harness.TinyRepo(small.folder / "tiny")
     assert small.serve().wait_ready()
     up(small, repo, "FIRST-1")
     small.daemon.terminate()
@@ -113,7 +113,7 @@ def test_a_tree_that_does_not_fit_waits_for_room_and_says_so(small):
 
 @needs_root
 def test_an_install_that_fills_the_disk_fails_alone(small):
-    repo = harness.Repo(small.folder / "tiny")
+    repo = harness.TinyRepo(small.folder / "tiny")
     assert small.serve().wait_ready()
     up(small, repo, "FIRST-1")
     shown = small.show("FIRST-1")
@@ -132,7 +132,7 @@ def test_an_install_that_fills_the_disk_fails_alone(small):
 
 @needs_root
 def test_a_full_disk_under_the_logs_stops_no_component(small):
-    repo = harness.Repo(small.folder / "tiny")
+    repo = harness.TinyRepo(small.folder / "tiny")
     repo.commit({"app.py": harness.APP_PY.replace(
         "connection.recv(65536)", "connection.recv(65536); print('asked' * 400, flush=True)")})
     assert small.serve().wait_ready()

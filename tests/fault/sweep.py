@@ -52,7 +52,7 @@ class World:
     def __init__(self, postgres, number):
         self.site = harness.Site(harness.temporary_folder(f"sweep{number}"), postgres,
                                  {"int": "ttl: 24h, max: 5"})
-        self.repo = harness.Repo(self.site.folder / "tiny")
+        self.repo = harness.TinyRepo(self.site.folder / "tiny")
         self.record = Record(self.site.folder / "record")
         self.texts = 0
         self.past_its_time = False
