@@ -49,6 +49,7 @@ std::string Releases::edge_run() const {
 Status Releases::launch_edge(const std::vector<std::string>& argv, const Context& ctx) {
     process::RunSpec spec;
     spec.name = edge_run();
+    spec.profile = process::Profile::edge;
     spec.argv = argv;
     spec.env = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin"};
     spec.cwd = parts_.data / "edge";

@@ -128,6 +128,9 @@ Status prepare(const Server& server, Request& request, Start& start) {
     const RunRequest& asked = start.request;
     TRY(check_name(server, asked.name));
     TRY(choose_identity(server, start));
+    if (asked.profile == process::Profile::edge && asked.uid_slot >= 0) {
+        return fail(Code::invalid, "only the daemon's own user may have low ports");
+    }
     if (request.fds.size() != (asked.has_seccomp ? 4U : 3U)) {
         return fail(Code::invalid, "the request is malformed");
     }

@@ -51,11 +51,17 @@ bool set_limits(const Confinement& to) {
            set_limit(RLIMIT_NOFILE, limits.open_files);
 }
 
-bool set_capabilities(std::uint32_t wanted) {
+std::uint32_t kept_capabilities(const Confinement& to) {
+    const bool edge = to.root && to.request->profile == Profile::edge;
+    return edge ? 1U << CAP_NET_BIND_SERVICE : 0;
+}
+
+bool set_capabilities(std::uint32_t wanted, std::uint32_t inheritable) {
     __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
     std::array<__user_cap_data_struct, 2> data{};
     data[0].effective = wanted;
     data[0].permitted = wanted;
+    data[0].inheritable = inheritable;
     return ::syscall(SYS_capset, &header, data.data()) == 0;
 }
 
@@ -67,12 +73,15 @@ bool set_identity(const Confinement& to) {
         errno = EPERM;
         return false;
     }
+    const std::uint32_t kept = kept_capabilities(to);
     for (unsigned long cap = 0; ::prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; ++cap) {
-        if (::prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) != 0) {
+        const bool keep = cap < 32 && (kept >> cap & 1U) != 0;
+        if (!keep && ::prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) != 0) {
             return false;
         }
     }
-    return ::setgroups(0, nullptr) == 0 && ::setresgid(to.gid, to.gid, to.gid) == 0 &&
+    return ::prctl(PR_SET_KEEPCAPS, kept != 0 ? 1 : 0, 0, 0, 0) == 0 &&
+           ::setgroups(0, nullptr) == 0 && ::setresgid(to.gid, to.gid, to.gid) == 0 &&
            ::setresuid(to.uid, to.uid, to.uid) == 0 && ::setresuid(0, 0, 0) != 0;
 }
 
@@ -80,7 +89,10 @@ bool set_identity(const Confinement& to) {
 bool set_privileges(const Confinement& to) {
     return ::prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && ::getppid() == to.shim &&
            ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-           ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) == 0 && set_capabilities(0);
+           ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) == 0 &&
+           set_capabilities(kept_capabilities(to), kept_capabilities(to)) &&
+           (kept_capabilities(to) == 0 ||
+            ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_NET_BIND_SERVICE, 0, 0) == 0);
 }
 
 bool set_descriptors(const Confinement& to) {
@@ -197,7 +209,7 @@ Status become_shim(uid_t uid, gid_t gid) {
     if (::geteuid() == 0) {
         ::prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0);
         if (::setgroups(0, nullptr) != 0 || ::setresgid(gid, gid, gid) != 0 ||
-            ::setresuid(uid, uid, uid) != 0 || !set_capabilities(1U << CAP_KILL)) {
+            ::setresuid(uid, uid, uid) != 0 || !set_capabilities(1U << CAP_KILL, 0)) {
             return fail_errno("the shim cannot drop root", errno);
         }
     }

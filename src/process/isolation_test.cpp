@@ -154,6 +154,27 @@ protected:
     const World root_{"root", true, "auto"};
 };
 
+TEST_F(RootIsolation, TheEdgeMayBindLowPortsAndNothingElse) {
+    in_child(root_, [this] {
+        auto runner = open();
+        RunSpec spec = shell(*runner, "edge", "");
+        spec.argv = {"cat", "/proc/self/status"};
+        spec.profile = Profile::edge;
+        spec.cwd = data_ / "edge";
+        ASSERT_OK(make_dirs(spec.cwd, 0700));
+        spec.uid_slot = -1;
+        EXPECT_EQ(code_of(*runner, spec), 0);
+        const std::string status = log_of("edge");
+        for (const char* set : {"CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"}) {
+            EXPECT_NE(status.find(std::string(set) + ":\t0000000000000400\n"), std::string::npos)
+                << set << " is not CAP_NET_BIND_SERVICE alone";
+        }
+        EXPECT_NE(status.find("Uid:\t" + std::to_string(::getuid()) + "\t"), std::string::npos);
+        spec.uid_slot = 3;
+        EXPECT_EQ(runner->start(spec, soon()).error().code, Code::invalid);
+    });
+}
+
 TEST_F(RootIsolation, AnotherPreviewCannotReadATree) {
     in_child(root_, [this] {
         auto runner = open();

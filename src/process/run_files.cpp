@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <charconv>
 #include <cstdio>
@@ -56,13 +57,15 @@ struct flock whole_file(short type) {
     return lock;
 }
 
+constexpr std::array<const char*, 3> profile_names{"component", "tool", "edge"};
+
 }    // namespace
 
 std::string render_record(const RunRecord& record) {
     return "boot_id " + record.boot_id + "\nshim " + std::to_string(record.shim) + "\nshim_start " +
            std::to_string(record.shim_start) + "\npipe " + std::to_string(record.pipe) + "\nuid " +
            std::to_string(record.uid) + "\nprofile " +
-           (record.profile == Profile::tool ? "tool" : "component") + "\nstarted_at " +
+           profile_names.at(static_cast<std::size_t>(record.profile)) + "\nstarted_at " +
            std::to_string(record.started_at.time_since_epoch().count()) + "\ncgroup " +
            record.cgroup + "\nend\n";
 }
@@ -77,7 +80,11 @@ std::optional<RunRecord> parse_record(std::string_view text) {
         return std::nullopt;
     }
     record.boot_id = fields->at("boot_id");
-    record.profile = fields->at("profile") == "tool" ? Profile::tool : Profile::component;
+    for (std::size_t i = 0; i < profile_names.size(); ++i) {
+        if (fields->at("profile") == profile_names.at(i)) {
+            record.profile = static_cast<Profile>(i);
+        }
+    }
     record.cgroup = fields->contains("cgroup") ? fields->at("cgroup") : "";
     return record;
 }

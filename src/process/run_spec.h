@@ -21,8 +21,9 @@ struct Limits {
     std::int64_t file_bytes = 0;    // RLIMIT_FSIZE
 };
 
-// component: outlives daemon and helper; tool: killed when the daemon ends.
-enum class Profile { component, tool };
+// component: outlives daemon and helper; tool: killed when the daemon ends; edge: as component,
+// and as root it may bind ports below 1024, with this user only (uid_slot -1).
+enum class Profile { component, tool, edge };
 
 struct RunSpec {
     std::string name;    // made by make_name(); the folder, the cgroup

@@ -107,7 +107,7 @@ std::vector<std::string> WireReader::texts() {
 std::string encode(const RunRequest& request) {
     WireWriter out;
     out.text(request.name);
-    out.number(request.profile == Profile::tool ? 1 : 0);
+    out.number(static_cast<int>(request.profile));
     out.number(request.uid_slot);
     put_limits(out, request.limits);
     out.texts(request.argv);
@@ -129,7 +129,7 @@ Result<RunRequest> decode_run(std::string_view bytes) {
     WireReader in(bytes);
     RunRequest request;
     request.name = in.text();
-    request.profile = in.number(0, 1) == 1 ? Profile::tool : Profile::component;
+    request.profile = static_cast<Profile>(in.number(0, static_cast<int>(Profile::edge)));
     request.uid_slot = static_cast<int>(in.number(-1, uid_slots - 1));
     request.limits = take_limits(in);
     request.argv = in.texts();

@@ -3,6 +3,7 @@ stops asking, against a real Docker engine and a real HAProxy."""
 import contextlib
 import os
 import re
+import socket
 
 import harness
 import pytest
@@ -15,6 +16,12 @@ def wares(site, engine):
     wares = Wares(site, engine)
     yield wares
     engine.clear()
+
+
+def is_free(port):
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        return listener.connect_ex(("127.0.0.1", port)) != 0
 
 
 def answers(wares, env):
@@ -194,3 +201,11 @@ def test_an_app_that_ends_is_started_again(wares, engine):
                          "its start", 20)
         harness.wait_for(lambda: answers(wares, "stg") == "one here", "its return", 20)
     assert "ended by itself and was started again" in wares.run("history", "stg").out
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="ports below 1024 need root")
+def test_users_may_come_by_a_port_below_1024(wares):
+    wares.ports["stg"] = next(port for port in range(1023, 600, -1) if is_free(port))
+    wares.configure()
+    wares.run("deploy", "stg")
+    assert wares.text("stg") == "one here"
