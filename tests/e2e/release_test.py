@@ -203,7 +203,6 @@ def test_an_app_that_ends_is_started_again(wares, engine):
     assert "ended by itself and was started again" in wares.run("history", "stg").out
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="ports below 1024 need root")
 def test_users_may_come_by_a_port_below_1024(wares):
     wares.ports["stg"] = next(port for port in range(1023, 600, -1) if is_free(port))
     wares.configure()

@@ -73,8 +73,13 @@ dev_bench() {
 }
 
 dev_soak() {
+    local sweep=sweep
+    if [[ ${1:-} == releases ]]; then
+        sweep=release_sweep
+        shift
+    fi
     dev_setup build test postgres node || return
     build_preset asan || return
     SEATRIAL_BIN=${SEATRIAL_BIN:-$root/build/asan/bin/seatrial} \
-        "$python" tests/fault/sweep.py --full "$@"
+        "$python" "tests/fault/$sweep.py" --full "$@"
 }
