@@ -16,6 +16,7 @@
 #include "preview/spec.h"
 #include "preview/status.h"
 #include "preview/view.h"
+#include "release/artefacts.h"
 #include "resource/run_spec.h"
 
 namespace seatrial::api {
@@ -116,6 +117,16 @@ http::Response get_metrics(Services& services, const http::Request& /*request*/,
 
 namespace {
 
+json builder_json(const config::Server& server, const Context& ctx) {
+    const auto means = release::choose_means(server.docker_builder, {}, ctx);
+    if (!means) {
+        return {{"error", preview::error_json(means.error())}};
+    }
+    return {{"kind", means->kit ? "BuildKit" : "classic"},
+            {"cli", means->kit ? means->kit->cli.string() : ""},
+            {"remedy", means->remedy}};
+}
+
 // The engine as the daemon's user sees it; null where nothing here wants one.
 json look_at_engine(Services& services, const Context& ctx) {
     const auto server = services.parts.config.get();
@@ -139,6 +150,9 @@ json look_at_engine(Services& services, const Context& ctx) {
     out["version"] = info->version;
     out["api"] = info->api_version;
     out["warnings"] = info->warnings;
+    if (releases) {
+        out["builder"] = builder_json(*server, patience);
+    }
     if (previews) {
         const auto url = services.parts.servers.database_url(
             services.parts.layout.database_place, "any", "any", patience,

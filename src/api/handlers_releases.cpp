@@ -95,6 +95,8 @@ Result<json> build_release(Services& services, const http::Request& request, con
     if (const std::string env = body.value("env", ""); !env.empty()) {
         TRY(check_early(*server, wanted, env, ctx));
     }
+    TRY_ASSIGN(wanted.means, release::choose_means(server->docker_builder,
+                                                   services.parts.layout.data / "scratch", ctx));
     auto& records = services.parts.records;
     TRY(release::make_room(records, services.engine, server->docker_keep,
                            server->docker_min_free_bytes, ctx));

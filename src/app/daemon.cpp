@@ -111,6 +111,10 @@ public:
         for (const char* folder : {"uploads", "logs", "mirrors", "specs", "mounts", "homes"}) {
             TRY(make_dirs(options_.data / folder, 0711));
         }
+        // Only for as long as something is done: what a killed daemon left there goes.
+        std::error_code ignored;
+        std::filesystem::remove_all(options_.data / "scratch", ignored);
+        TRY(make_dirs(options_.data / "scratch", 0700));
         variables_ = config::preview_variables(environment_variable);
         TRY_ASSIGN(auto server, load_config(options_, variables_));
         TRY(settle_worktrees(worktree_root(server, variables_, options_.config_embedded),

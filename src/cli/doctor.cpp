@@ -61,6 +61,19 @@ Finding check_disk(const std::filesystem::path& data) {
             megabytes > 2048 ? "" : "free some space: new previews are refused below the reserve"};
 }
 
+void add_builder(std::vector<Finding>& findings, const json& builder) {
+    if (builder.contains("error")) {
+        findings.push_back({"builds of releases", "bad", builder["error"].value("message", ""),
+                            builder["error"].value("hint", "")});
+        return;
+    }
+    const std::string cli = builder.value("cli", "");
+    findings.push_back({"builds of releases", "good",
+                        cli.empty() ? "by the engine's classic builder, without BuildKit"
+                                    : "by BuildKit, driven by " + cli,
+                        builder.value("remedy", "")});
+}
+
 // As the daemon's user sees it: another's rights on the socket say nothing.
 void add_engine(std::vector<Finding>& findings, const json& engine) {
     if (!engine.is_object()) {
@@ -77,6 +90,9 @@ void add_engine(std::vector<Finding>& findings, const json& engine) {
                         "version " + engine.value("version", "") + ", API " +
                             engine.value("api", "") + ", " + socket,
                         join(engine.value("warnings", std::vector<std::string>{}), "; ")});
+    if (engine.contains("builder")) {
+        add_builder(findings, engine["builder"]);
+    }
     if (engine.contains("database")) {
         findings.push_back({"PostgreSQL from containers", "warning",
                             engine["database"].value("message", ""),

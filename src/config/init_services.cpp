@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "config/env_file.h"
 #include "config/init_draft.h"
+#include "config/secret_text.h"
 #include "config/values.h"
 #include "config/yaml.h"
 
@@ -75,40 +76,6 @@ std::string database_of_url(std::string_view url) {
     }
     const auto name = url.substr(slash + 1, url.find_first_of("?#", slash) - slash - 1);
     return is_database_name(name) ? std::string(name) : std::string();
-}
-
-bool name_is_secret(std::string_view name) {
-    const std::string text = upper(name);
-    for (const std::string_view word :
-         {"SECRET", "TOKEN", "PASSWORD", "PASSWD", "PRIVATE", "CREDENTIAL", "API_KEY", "APIKEY",
-          "ACCESS_KEY", "SALT", "DSN", "SIGNING", "ENCRYPTION", "JWT", "WEBHOOK"}) {
-        if (text.find(word) != std::string::npos) {
-            return true;
-        }
-    }
-    return text.ends_with("_KEY") || text.ends_with("_PASS") || text.ends_with("_PWD");
-}
-
-// Long mixtures of letters and digits, known prefixes, URLs with a password in them.
-bool value_is_secret(std::string_view value) {
-    for (const std::string_view prefix : {"sk_", "pk_", "sk-", "ghp_", "gho_", "github_pat_",
-                                          "glpat-", "AKIA", "xox", "eyJ", "-----BEGIN", "AIza"}) {
-        if (value.starts_with(prefix)) {
-            return true;
-        }
-    }
-    const auto scheme = value.find("://");
-    if (scheme != std::string_view::npos) {
-        const auto authority = value.substr(scheme + 3, value.find('/', scheme + 3) - scheme - 3);
-        return authority.find('@') != std::string_view::npos;
-    }
-    constexpr std::size_t shortest_random = 16;
-    const bool digits =
-        std::ranges::any_of(value, [](unsigned char c) { return std::isdigit(c) != 0; });
-    const bool letters =
-        std::ranges::any_of(value, [](unsigned char c) { return std::isalpha(c) != 0; });
-    return value.size() >= shortest_random && digits && letters &&
-           value.find_first_of(" /") == std::string_view::npos;
 }
 
 // What Seatrial sets itself.

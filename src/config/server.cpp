@@ -100,6 +100,7 @@ Server read_server(const Node& root) {
     }
     if (const Node* docker = root.find("docker")) {
         read(*docker, "socket", out.docker_socket);
+        read(*docker, "builder", out.docker_builder);
         read(*docker, "keep", out.docker_keep);
         read_size(*docker, "min_free", out.docker_min_free_bytes);
     }

@@ -91,6 +91,7 @@ struct Server {
     int port_slots = 200;         // how many slots are tried
     std::string worktree_path;    // "" = <data>/previews
     std::string docker_socket = "/var/run/docker.sock";
+    std::string docker_builder = "auto";                // auto | buildkit | classic
     int docker_keep = 2;                                // releases of an app whose images stay
     std::int64_t docker_min_free_bytes = 20LL << 30;    // nothing is built below it
     std::string postgres_url;                           // admin; may hold a password: never printed

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
-#include <shared_mutex>
 
 #include "base/names.h"
 #include "base/text.h"
@@ -13,12 +12,6 @@ namespace seatrial::docker {
 namespace {
 
 using nlohmann::json;
-
-// Shared by builds, alone for who removes what builds left.
-std::shared_mutex& building() {
-    static std::shared_mutex mutex;
-    return mutex;
-}
 
 std::vector<std::string> list_of(const json& object, std::string_view name) {
     std::vector<std::string> out;
@@ -56,13 +49,10 @@ void tell(const OnLine& on_line, const json& object) {
     if (!on_line) {
         return;
     }
-    const std::string stream(trim(text_of(object, "stream")));
     const std::string status = text_of(object, "status");
     const std::string id = text_of(object, "id");
     // Bars of progress would be thousands of lines.
-    if (!stream.empty()) {
-        on_line(printable(stream));
-    } else if (!status.empty() && text_of(object, "progress").empty()) {
+    if (!status.empty() && text_of(object, "progress").empty()) {
         on_line(printable(id.empty() ? status : id + ": " + status));
     }
 }
@@ -218,52 +208,6 @@ Result<std::string> push_image(Engine& engine, const std::string& name,
         },
         ctx));
     return digest;
-}
-
-Result<std::string> build_image(Engine& engine, const BuildSpec& spec, int context_fd,
-                                const OnLine& on_line, const Context& ctx) {
-    TRY(check_image_name(spec.name));
-    const std::shared_lock busy(building());
-    net::Pairs query = {{"t", spec.name},
-                        {"dockerfile", spec.dockerfile},
-                        {"labels", json(engine.marked(spec.labels)).dump()},
-                        {"buildargs", json(spec.arguments).dump()},
-                        {"nocache", spec.no_cache ? "1" : "0"},
-                        {"rm", "1"},
-                        {"forcerm", "1"}};
-    if (!spec.target.empty()) {
-        query.emplace_back("target", spec.target);
-    }
-    if (spec.memory_bytes > 0) {
-        query.emplace_back("memory", std::to_string(spec.memory_bytes));
-        query.emplace_back("memswap", std::to_string(spec.memory_bytes));
-    }
-    std::string id;
-    TRY(engine.stream_json(
-        {.method = "POST", .path = "/build", .query = std::move(query), .upload_fd = context_fd},
-        [&](const json& object) {
-            tell(on_line, object);
-            const std::string made = text_of(member(object, "aux"), "ID");
-            id = made.empty() ? id : made;
-            return true;
-        },
-        ctx));
-    return id;
-}
-
-Status prune_unnamed_images(Engine& engine, const Labels& labels, const Context& ctx) {
-    const std::unique_lock alone(building(), std::try_to_lock);
-    if (!alone) {
-        return {};    // who destroys an image next does it
-    }
-    json wanted = json::array();
-    for (const auto& [name, value] : labels) {
-        wanted.push_back(name + "=" + value);
-    }
-    const json filters = {{"dangling", json::array({"true"})}, {"label", wanted}};
-    TRY(engine.call(
-        {.method = "POST", .path = "/images/prune", .query = {{"filters", filters.dump()}}}, ctx));
-    return {};
 }
 
 }    // namespace seatrial::docker

@@ -58,12 +58,16 @@ Result<Pipe> make_pipe() {
 
 // Takes what is there now, at most a few pipes full (endless output must not keep us from
 // looking at the deadline); closes the pipe at its end.
-void drain(Fd& from, std::string& into, std::size_t limit) {
+void drain(Fd& from, std::string& into, std::size_t limit,
+           const std::function<void(std::string_view)>& on_bytes = {}) {
     char buffer[16384];
     for (int round = 0; from && round < 64; ++round) {
         const ssize_t n = ::read(from.get(), buffer, sizeof buffer);
         if (n > 0) {
             into.append(buffer, std::min(static_cast<std::size_t>(n), limit - into.size()));
+            if (on_bytes) {
+                on_bytes({buffer, static_cast<std::size_t>(n)});
+            }
         } else if (n == 0) {
             from.reset();
         } else if (errno != EINTR) {
@@ -76,11 +80,11 @@ struct Capture {
     Fd out;
     Fd err;
     Output output;
-    std::size_t limit;
+    const Command& command;
 
     void take() {
-        drain(out, output.out, limit);
-        drain(err, output.err, limit);
+        drain(out, output.out, command.output_limit);
+        drain(err, output.err, command.output_limit, command.on_err);
     }
 };
 
@@ -148,7 +152,7 @@ Result<Output> run_command(const Command& command, const Context& ctx) {
     out.write.reset();
     err.write.reset();
 
-    Capture capture{std::move(out.read), std::move(err.read), {}, command.output_limit};
+    Capture capture{std::move(out.read), std::move(err.read), {}, command};
     const Status waited = wait_captured(child.pidfd, capture, ctx);
     if (!waited) {
         // Not yet reaped, so neither its pid nor its group can be somebody else's.

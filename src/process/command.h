@@ -3,7 +3,9 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/context.h"
@@ -18,6 +20,8 @@ struct Command {
     int stdin_fd = -1;                     // borrowed; /dev/null when -1
     int stdout_fd = -1;                    // borrowed; captured into Output.out when -1
     std::size_t output_limit = 4 << 20;    // bytes kept of out and err each; the rest is dropped
+    // Gets all of its standard error as it comes, cut anywhere; on the caller's thread.
+    std::function<void(std::string_view bytes)> on_err = {};
 };
 
 struct Output {

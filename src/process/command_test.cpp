@@ -28,6 +28,24 @@ TEST(Command, CapturesOutputErrorsAndCode) {
     EXPECT_EQ(run_command({.argv = {"sh", "-c", "kill -9 $$"}}, soon())->exit_code, 137);
 }
 
+TEST(Command, PassesErrorsOnAsTheyCome) {
+    std::string seen;
+    CancelSource source;
+    const auto output = run_command({.argv = {"sh", "-c", "echo one >&2; echo two >&2; sleep 600"},
+                                     .output_limit = 2,
+                                     .on_err =
+                                         [&](std::string_view bytes) {
+                                             seen += bytes;
+                                             if (seen.ends_with("two\n")) {
+                                                 source.cancel();
+                                             }
+                                         }},
+                                    source.context().with_timeout(std::chrono::seconds(30)));
+    ASSERT_FALSE(output);
+    EXPECT_EQ(output.error().code, Code::cancelled) << "told before its end";
+    EXPECT_EQ(seen, "one\ntwo\n");
+}
+
 TEST(Command, GivesAMinimalEnvironmentThatTheCallerExtends) {
     ::setenv("LEAK", "secret", 1);
     const auto output = run_command(

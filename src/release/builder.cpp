@@ -1,11 +1,7 @@
 #include "release/builder.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <nlohmann/json.hpp>
-#include <thread>
 
 #include "base/names.h"
 #include "base/text.h"
@@ -19,7 +15,6 @@ using nlohmann::json;
 
 constexpr int releases_looked_at = 200;
 constexpr std::size_t short_commit = 7;
-constexpr std::size_t lines_kept = 20;
 
 // Letters, digits, dots, dashes: what may stand in a tag.
 bool is_version(std::string_view text) {
@@ -33,117 +28,6 @@ bool is_version(std::string_view text) {
 std::string blob(const git::Mirror& mirror, const std::string& commit, const std::string& path,
                  const Context& ctx) {
     return mirror.read_blob(commit, path, ctx).value_or("");
-}
-
-Result<Artefact> take_image(docker::Engine& engine, const config::Component& part,
-                            const Context& ctx) {
-    auto found = docker::inspect_image(engine, part.image, ctx);
-    if (!found && found.error().code == Code::not_found) {
-        TRY(docker::pull_image(engine, part.image, std::nullopt, [](std::string_view) {}, ctx));
-        found = docker::inspect_image(engine, part.image, ctx);
-    }
-    if (!found) {
-        return tl::unexpected(found.error());
-    }
-    return Artefact{found->id, part.image};
-}
-
-// git writes the context into a pipe while the engine reads it.
-Result<Artefact> build_image(docker::Engine& engine, const git::Mirror& mirror,
-                             const BuildRequest& request, const config::Component& part,
-                             const std::string& name, const docker::OnLine& on_line,
-                             const Context& ctx) {
-    docker::BuildSpec spec;
-    spec.name = name;
-    spec.dockerfile = part.build->file;
-    spec.target = part.build->target;
-    spec.arguments = part.build->args;
-    spec.arguments.insert(request.values.begin(), request.values.end());
-    spec.labels = {{"seatrial.app", request.app.name},
-                   {"seatrial.component", part.name},
-                   {"seatrial.commit", request.commit}};
-    int ends[2];
-    if (::pipe2(ends, O_CLOEXEC) != 0) {
-        return fail_errno("pipe", errno);
-    }
-    Fd read_end(ends[0]);
-    Status packed;
-    std::jthread packer([&, write_end = Fd(ends[1])]() mutable {
-        packed = mirror.archive(request.commit, part.build->context, write_end.get(), ctx);
-        write_end.reset();
-    });
-    auto built = docker::build_image(engine, spec, read_end.get(), on_line, ctx);
-    read_end.reset();    // ends the packer when the engine gave up early
-    packer.join();
-    if (!built) {
-        return tl::unexpected(built.error());
-    }
-    TRY(std::move(packed));
-    return Artefact{*built, name};
-}
-
-Result<Artefact> make_artefact(docker::Engine& engine, const git::Mirror& mirror,
-                               const BuildRequest& request, const config::Component& part,
-                               const std::string& tag, const OnLine& on_line, const Context& ctx) {
-    if (!part.build) {
-        return take_image(engine, part, ctx);
-    }
-    std::vector<std::string> last;
-    const std::string name = image_repository(request.app.name, part.name) + ":" + tag;
-    auto made = build_image(
-        engine, mirror, request, part, name,
-        [&](std::string_view line) {
-            on_line(part.name, line);
-            last.emplace_back(printable(line));
-            if (last.size() > lines_kept) {
-                last.erase(last.begin());
-            }
-        },
-        ctx);
-    if (!made && made.error().code == Code::failed) {
-        Error error = made.error();
-        error.message =
-            "the build of '" + part.name + "' failed: " + error.message + "\n" + join(last, "\n");
-        return tl::unexpected(std::move(error));
-    }
-    return made;
-}
-
-// Side by side.
-Result<std::map<std::string, Artefact>> make_artefacts(
-    docker::Engine& engine, const git::Mirror& mirror, const BuildRequest& request,
-    const std::vector<const config::Component*>& parts, const std::string& tag,
-    const OnLine& on_line, const Context& ctx) {
-    std::vector<Result<Artefact>> made(parts.size(), Artefact());
-    {
-        // The first failure stops the others.
-        CancelSource stop(ctx);
-        const Context limited = stop.context();
-        std::vector<std::jthread> threads;
-        for (std::size_t i = 0; i < parts.size(); ++i) {
-            threads.emplace_back([&, i] {
-                made[i] = make_artefact(engine, mirror, request, *parts[i], tag, on_line, limited);
-                if (!made[i]) {
-                    stop.cancel();
-                }
-            });
-        }
-    }
-    TRY(ctx.ok());
-    // What failed by itself is told before what was cancelled because of it.
-    for (const auto& artefact : made) {
-        if (!artefact && artefact.error().code != Code::cancelled) {
-            return tl::unexpected(artefact.error());
-        }
-    }
-    std::map<std::string, Artefact> out;
-    for (std::size_t i = 0; i < parts.size(); ++i) {
-        if (!made[i]) {
-            return tl::unexpected(made[i].error());
-        }
-        out[parts[i]->name] = *made[i];
-    }
-    return out;
 }
 
 bool is_part(const config::Component& part) {
@@ -222,10 +106,6 @@ std::string render_release(const Release& release) {
         .dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
-std::string image_repository(const std::string& app, const std::string& part) {
-    return slug(app, 32) + "-" + slug(part, 32);
-}
-
 std::string make_tag(const std::string& version, const std::string& commit) {
     return version + "-" + commit.substr(0, short_commit);
 }
@@ -292,7 +172,9 @@ Result<Release> build(store::Records& records, docker::Engine& engine, const git
         TRY_ASSIGN(out.sql, read_sql(mirror, request.commit, step->sql, ctx));
     }
     TRY_ASSIGN(out.components,
-               make_artefacts(engine, mirror, request, parts, out.tag, on_line, ctx));
+               make_artefacts(engine, mirror,
+                              {out.app, out.commit, out.tag, parts, request.values, request.means},
+                              on_line, ctx));
     out.at = now_utc();
     out.id =
         make_ulid(out.at.time_since_epoch().count(), crypto::random_u64(), crypto::random_u64());

@@ -2,12 +2,12 @@
 // another build.
 #pragma once
 
-#include <functional>
 #include <string>
 
 #include "config/config.h"
 #include "docker/engine.h"
 #include "git/mirror.h"
+#include "release/artefacts.h"
 #include "release/deployment.h"
 #include "release/migration.h"
 #include "store/records.h"
@@ -21,13 +21,9 @@ struct BuildRequest {
     std::string branch;
     std::string actor;
     std::map<std::string, std::string> values;    // arguments for every image
+    BuildMeans means;
 };
 
-// A part of a release; in the records as JSON.
-struct Artefact {
-    std::string image;    // id
-    std::string name;     // "repository:tag", for people and listings
-};
 struct Release {
     std::string id, app, commit, branch, version, tag, app_text, actor;
     std::string config_hash;                      // of app_text and `values`
@@ -40,14 +36,10 @@ struct Release {
 Result<Release> release_of(const store::Release& row);
 std::string render_release(const Release& release);    // the data of its row
 
-// Of the images that are built of a part: "<app>-<part>".
-std::string image_repository(const std::string& app, const std::string& part);
 // "<version>-<first 7 of the commit>".
 std::string make_tag(const std::string& version, const std::string& commit);
 // From package.json or pyproject.toml; "" when neither tells one.
 std::string version_in(const std::string& package_json, const std::string& pyproject);
-
-using OnLine = std::function<void(const std::string& component, std::string_view line)>;
 
 // Components side by side. A commit that was built before with the same configuration, and whose
 // images are still there, is that release again. Errors: `invalid` (nothing to build, no version

@@ -8,6 +8,7 @@
 
 #include "base/failpoint.h"
 #include "base/names.h"
+#include "docker/builds.h"
 #include "docker/images.h"
 #include "git/mirror.h"
 #include "git/run.h"
