@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "api/build_logs.h"
 #include "api/event_hub.h"
 #include "api/log_follower.h"
 #include "http/router.h"
@@ -33,6 +34,7 @@ struct Services {
     preview::Parts parts;
     EventHub& events;
     LogFollower& logs;
+    BuildLogs& builds;
     ServerInfo info{};
     std::function<Status(bool dry_run, bool confirmed, nlohmann::json& report, const Context& ctx)>
         sweep{};

@@ -21,6 +21,7 @@ http::Response get_logs(Services&, const http::Request&, const Context&);
 http::Response post_repository(Services&, const http::Request&, const Context&);
 http::Response put_bundle(Services&, const http::Request&, const Context&);
 http::Response post_release(Services&, const http::Request&, const Context&);
+http::Response get_build_log(Services&, const http::Request&, const Context&);
 http::Response list_releases(Services&, const http::Request&, const Context&);
 http::Response post_deployment(Services&, const http::Request&, const Context&);
 http::Response post_rollback(Services&, const http::Request&, const Context&);
@@ -35,6 +36,8 @@ http::Response post_reject(Services&, const http::Request&, const Context&);
 http::Response post_backup(Services&, const http::Request&, const Context&);
 http::Response stream_logs(Services&, const http::Request&,
                            const std::shared_ptr<http::EventStream>&, const Context&);
+http::Response stream_build(Services&, const http::Request&,
+                            const std::shared_ptr<http::EventStream>&, const Context&);
 http::Response stream_events(Services&, const http::Request&,
                              const std::shared_ptr<http::EventStream>&, const Context&);
 

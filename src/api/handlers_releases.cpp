@@ -1,4 +1,5 @@
 // Releases: building them, and what was built.
+#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "api/body.h"
@@ -38,6 +39,13 @@ json release_json(const release::Release& in) {
     return out;
 }
 
+// Whatever comes of a build, its log ends.
+struct EndOfLog {
+    BuildLogs& logs;
+    const std::string& build;
+    ~EndOfLog() { logs.end(build); }
+};
+
 json dropped_json(const std::vector<release::DroppedImage>& images) {
     json out = json::array();
     for (const auto& image : images) {
@@ -65,7 +73,7 @@ Status check_early(const config::Server& server, const release::BuildRequest& wa
 }
 
 Result<json> build_release(Services& services, const http::Request& request, const json& body,
-                           const Context& ctx) {
+                           const std::string& build, const Context& ctx) {
     const std::string commit = body.value("commit", "");
     if (!git::is_commit_id(commit)) {
         return fail(Code::invalid, "'" + printable(commit) + "' is not a commit id");
@@ -80,6 +88,7 @@ Result<json> build_release(Services& services, const http::Request& request, con
     wanted.commit = commit;
     wanted.branch = body.value("branchName", "");
     wanted.actor = actor_of(request);
+    wanted.id = build;
     const git::Mirror mirror(services.parts.layout.data / "mirrors" /
                              services.manager.mirror_name(body.value("repository", ""), ""));
     const auto has = mirror.has_commit(commit, ctx);
@@ -100,9 +109,21 @@ Result<json> build_release(Services& services, const http::Request& request, con
     auto& records = services.parts.records;
     TRY(release::make_room(records, services.engine, server->docker_keep,
                            server->docker_min_free_bytes, ctx));
-    TRY_ASSIGN(const auto built, release::build(
-                                     records, services.engine, mirror, wanted,
-                                     [](const std::string&, std::string_view) {}, ctx));
+    auto& log = services.builds;
+    TRY(log.start(build));
+    const EndOfLog end{log, build};
+    const auto made = release::build(
+        records, services.engine, mirror, wanted,
+        [&](const std::string& component, std::string_view line) {
+            log.add(build, component, line);
+        },
+        ctx);
+    if (!made) {
+        const std::string& why = made.error().message;
+        log.add(build, "seatrial", "failed: " + why.substr(0, why.find('\n')));
+        return tl::unexpected(made.error());
+    }
+    const release::Release& built = *made;
     json out = release_json(built);
     // The release is good whatever comes of this.
     const auto dropped =
@@ -110,6 +131,7 @@ Result<json> build_release(Services& services, const http::Request& request, con
     if (!dropped) {
         log::warn("images that nothing needs stay", dropped.error());
     }
+    log.drop_older_than(server->log_keep);
     out["dropped_images"] = dropped_json(dropped.value_or(std::vector<release::DroppedImage>()));
     return out;
 }
@@ -140,17 +162,19 @@ http::Response post_release(Services& services, const http::Request& request, co
                                            {"appFile", Kind::text},
                                            {"repository", Kind::text},
                                            {"commit", Kind::text},
+                                           {"build", Kind::text},
                                            {"branchName", Kind::text},
                                            {"env", Kind::text}});
     if (!body) {
         return http::problem(body.error());
     }
-    const auto built = build_release(services, request, *body, ctx);
-    if (built) {
-        return answer(201, *built);
-    }
-    if (built.error().mark != "commit") {
-        return http::problem(built.error());
+    std::string build = body->value("build", "");
+    build = build.empty() ? release::make_id() : build;
+    const auto built = build_release(services, request, *body, build, ctx);
+    const bool missing = !built && built.error().mark == "commit";
+    if (!missing) {
+        services.builds.refuse(build);    // when it was not even begun
+        return built ? answer(201, *built) : http::problem(built.error());
     }
     const std::string mirror = services.manager.mirror_name(body->value("repository", ""), "");
     const auto known = services.manager.known_commits(mirror, ctx);
@@ -161,6 +185,25 @@ http::Response post_release(Services& services, const http::Request& request, co
                         {"title", built.error().message},
                         {"mirror", mirror},
                         {"known", *known}});
+}
+
+http::Response get_build_log(Services& services, const http::Request& request,
+                             const Context& /*ctx*/) {
+    const std::string build(request.param("build"));
+    const auto text = services.builds.read(build);
+    return text ? answer(200, {{"build", build}, {"text", *text}}) : http::problem(text.error());
+}
+
+http::Response stream_build(Services& services, const http::Request& request,
+                            const std::shared_ptr<http::EventStream>& stream,
+                            const Context& /*ctx*/) {
+    std::string from(request.header("last-event-id").value_or(""));
+    from = from.empty() ? query(request, "after") : from;
+    long after = 0;
+    std::from_chars(from.data(), from.data() + from.size(), after);
+    const auto following =
+        services.builds.follow(stream, std::string(request.param("build")), after);
+    return following ? http::Response{} : http::problem(following.error());
 }
 
 http::Response list_releases(Services& services, const http::Request& request,

@@ -111,6 +111,7 @@ public:
         for (const char* folder : {"uploads", "logs", "mirrors", "specs", "mounts", "homes"}) {
             TRY(make_dirs(options_.data / folder, 0711));
         }
+        TRY(make_dirs(options_.data / api::build_log_name, 0700));
         // Only for as long as something is done: what a killed daemon left there goes.
         std::error_code ignored;
         std::filesystem::remove_all(options_.data / "scratch", ignored);
@@ -194,8 +195,9 @@ public:
 
 private:
     Status start_servers() {
-        auto services = std::make_shared<api::Services>(api::Services{
-            *manager_, releases_->manager(), releases_->engine(), *parts_, *events_, logs_});
+        auto services = std::make_shared<api::Services>(
+            api::Services{*manager_, releases_->manager(), releases_->engine(), *parts_, *events_,
+                          logs_, builds_});
         services->info = {version,
                           instance_.id,
                           options_.data,
@@ -312,6 +314,7 @@ private:
     std::optional<preview::BranchWatch> branches_;
     std::optional<api::EventHub> events_;
     api::LogFollower logs_;
+    api::BuildLogs builds_{options_.data / api::build_log_name};
     std::unique_ptr<http::Server> local_server_;
     std::unique_ptr<http::Server> public_server_;
     std::mutex mutex_;

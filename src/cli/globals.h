@@ -48,6 +48,7 @@ struct DeployOptions {
     std::string app, env, from, branch;
     std::string release;    // id or tag; of rollback: where to
     std::string reason;
+    std::string log;    // of releases: whose build's log
     bool wait = false, no_wait = false;
     bool allow_differences = false;
 };

@@ -64,7 +64,11 @@ std::vector<Command> release_commands() {
          },
          [](Options& o) { return run_resume(o.deploy, o.globals); }},
         {"releases", "list the releases of an app, and where they serve",
-         [](CLI::App& app, Options& o) { add_app(app, o.deploy); },
+         [](CLI::App& app, Options& o) {
+             add_app(app, o.deploy);
+             app.add_option("--log", o.deploy.log,
+                            "show what a build said: a release's tag, or a build's id");
+         },
          [](Options& o) { return run_releases(o.deploy, o.globals); }},
         {"history", "what happened to releases in an environment",
          [](CLI::App& app, Options& o) {

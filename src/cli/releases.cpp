@@ -1,6 +1,9 @@
 // The commands of releases: build, deploy, promote, rollback, resume, releases, history,
 // incidents.
+#include <condition_variable>
+#include <mutex>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "base/text.h"
 #include "cli/checkout.h"
@@ -8,13 +11,66 @@
 #include "cli/globals.h"
 #include "cli/interrupt.h"
 #include "cli/output.h"
+#include "release/builder.h"
 
 namespace seatrial::cli {
 namespace {
 
 using nlohmann::json;
 
-// `env`: where it is to go, "" = nowhere yet.
+// Shows what a build says while this object is there. With --json an event per line, for a command
+// whose output is such lines; else nothing.
+class BuildLines {
+public:
+    BuildLines(const std::string& build, bool events, const Globals& globals)
+        : thread_([this, build, events, &globals] { follow(build, events, globals); }) {}
+    // The build is over: what was said is shown to its end.
+    void finish() {
+        std::unique_lock lock(mutex_);
+        over_.wait_for(lock, last_lines, [this] { return ended_; });
+    }
+    ~BuildLines() { stop_.cancel(); }
+
+private:
+    void follow(const std::string& build, bool events, const Globals& globals) {
+        DaemonClient daemon(globals);
+        // Without its lines a build is as good.
+        [[maybe_unused]] const Status followed = daemon.listen(
+            "/api/v1/builds/" + build + "/stream",
+            [&](const net::Event& message) {
+                if (message.name == "line") {
+                    show(json::parse(message.data, nullptr, false), events, globals);
+                }
+                if (message.name == "resync" && !globals.json) {
+                    std::printf("  ... lines are left out here; `seatrial releases --log %s`\n",
+                                build.c_str());
+                }
+                return message.name != "end";
+            },
+            stop_.context());
+        const std::lock_guard lock(mutex_);
+        ended_ = true;
+        over_.notify_all();
+    }
+    static void show(const json& line, bool events, const Globals& globals) {
+        if (globals.json && events) {
+            std::printf("%s\n", json{{"kind", "build"}, {"data", line}}.dump().c_str());
+        } else if (!globals.json) {
+            std::printf("  %s %s\n", paint(text_of(line, "component") + " |", Tone::dim).c_str(),
+                        text_of(line, "text").c_str());
+        }
+        std::fflush(stdout);
+    }
+
+    static constexpr std::chrono::seconds last_lines{2};
+    CancelSource stop_;
+    std::mutex mutex_;
+    std::condition_variable over_;
+    bool ended_ = false;
+    std::jthread thread_;
+};
+
+// `env`: where it is to go, "" = nowhere yet; with --json the build's events are then lines, too.
 Result<json> build(DaemonClient& daemon, const std::string& branch, const std::string& env,
                    const Globals& globals, const Context& ctx) {
     TRY_ASSIGN(const auto checkout, find_checkout(branch, ctx));
@@ -22,14 +78,45 @@ Result<json> build(DaemonClient& daemon, const std::string& branch, const std::s
         std::printf("building %s\n", checkout.commit.substr(0, 12).c_str());
         std::fflush(stdout);
     }
-    return post_with_commit(daemon, globals, checkout, "/api/v1/releases",
-                            {{"appText", checkout.text},
-                             {"appFile", app_file},
-                             {"repository", checkout.repository.common_dir.string()},
-                             {"commit", checkout.commit},
-                             {"branchName", checkout.branch},
-                             {"env", env}},
-                            true, ctx);
+    const std::string id = release::make_id();
+    BuildLines lines(id, !env.empty(), globals);
+    auto built = post_with_commit(daemon, globals, checkout, "/api/v1/releases",
+                                  {{"appText", checkout.text},
+                                   {"appFile", app_file},
+                                   {"repository", checkout.repository.common_dir.string()},
+                                   {"commit", checkout.commit},
+                                   {"build", id},
+                                   {"branchName", checkout.branch},
+                                   {"env", env}},
+                                  true, ctx);
+    if (!ctx.cancelled()) {
+        lines.finish();
+    }
+    if (!built && built.error().code == Code::failed) {
+        built.error().hint += (built.error().hint.empty() ? "" : "; ") +
+                              ("all it said: `seatrial releases --log " + id + "`");
+    }
+    return built;
+}
+
+int print_log(DaemonClient& daemon, const std::string& app, const std::string& wanted,
+              const Globals& globals, const Context& ctx) {
+    std::string id = wanted;
+    const json known =
+        daemon.get("/api/v1/releases?app=" + encode(app), ctx).value_or(json::array());
+    for (const auto& release : known) {
+        id = text_of(release, "tag") == wanted ? text_of(release, "id") : id;
+    }
+    const auto log = daemon.get("/api/v1/builds/" + encode(id) + "/log", ctx);
+    if (!log) {
+        return report(log.error(), globals);
+    }
+    if (globals.json) {
+        print_json(*log);
+    } else {
+        std::printf("%s", text_of(*log, "text", true).c_str());
+    }
+    return 0;
 }
 
 void print_release(const json& release) {
@@ -156,6 +243,9 @@ int run_releases(const DeployOptions& options, const Globals& globals) {
     return with_app(
         options.app, globals,
         [&](DaemonClient& daemon, const std::string& app, const Context& ctx) {
+            if (!options.log.empty()) {
+                return print_log(daemon, app, options.log, globals, ctx);
+            }
             const json places =
                 daemon.get("/api/v1/deployments?app=" + encode(app), ctx).value_or(json::array());
             std::map<std::string, std::string> serving;    // tag → environments

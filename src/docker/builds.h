@@ -24,7 +24,7 @@ struct BuildSpec {
 };
 
 // The classic builder. `context_fd`: a tar, read to its end (a pipe may be given). Cancelled, the
-// engine ends the command at work and drops what is not a layer yet. Answers the id.
+// engine ends the command at work, and the layers that this build made go. Answers the id.
 Result<std::string> build_image(Engine& engine, const BuildSpec& spec, int context_fd,
                                 const OnLine& on_line, const Context& ctx);
 

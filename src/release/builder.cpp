@@ -106,6 +106,11 @@ std::string render_release(const Release& release) {
         .dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
+std::string make_id() {
+    return make_ulid(now_utc().time_since_epoch().count(), crypto::random_u64(),
+                     crypto::random_u64());
+}
+
 std::string make_tag(const std::string& version, const std::string& commit) {
     return version + "-" + commit.substr(0, short_commit);
 }
@@ -176,9 +181,12 @@ Result<Release> build(store::Records& records, docker::Engine& engine, const git
                               {out.app, out.commit, out.tag, parts, request.values, request.means},
                               on_line, ctx));
     out.at = now_utc();
-    out.id =
-        make_ulid(out.at.time_since_epoch().count(), crypto::random_u64(), crypto::random_u64());
-    TRY(records.write(sql::Durability::full, [&](store::Writer& writer) {
+    out.id = request.id;
+    TRY(records.write(sql::Durability::full, [&](store::Writer& writer) -> Status {
+        TRY_ASSIGN(const auto there, writer.release(out.id));
+        if (there) {
+            return fail(Code::conflict, "there is a release of the id " + out.id + " already");
+        }
         return writer.put_release({out.id, out.app, out.at, "", render_release(out)});
     }));
     return out;

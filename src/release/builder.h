@@ -15,6 +15,7 @@
 namespace seatrial::release {
 
 struct BuildRequest {
+    std::string id;    // of the release it becomes: make_id()
     config::App app;
     std::string app_text;    // of seatrial.yaml at the commit
     std::string commit;      // 40 hex, in `mirror`
@@ -36,6 +37,7 @@ struct Release {
 Result<Release> release_of(const store::Release& row);
 std::string render_release(const Release& release);    // the data of its row
 
+std::string make_id();
 // "<version>-<first 7 of the commit>".
 std::string make_tag(const std::string& version, const std::string& commit);
 // From package.json or pyproject.toml; "" when neither tells one.

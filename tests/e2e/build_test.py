@@ -1,5 +1,10 @@
 """Builds of releases: by BuildKit and by the engine's classic builder, seen while they go on."""
 import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
 
 import harness
 import pytest
@@ -86,3 +91,81 @@ def test_secret_build_arguments_are_not_shown(both):
     failed = both.run("build", ok=False)
     assert failed.code == 1 and "code: 3" in failed.err and "***" in failed.err, failed
     assert "hush-hush" not in failed.out + failed.err + both.site.daemon_logs()
+
+
+def test_lines_come_while_it_builds_and_are_kept(both):
+    both.repo.commit({"Dockerfile": DOCKERFILE + """\
+RUN ["node", "-e", "console.log('first words'); setTimeout(() => {}, 1500)"]
+"""})
+    build = subprocess.Popen([str(harness.BIN), "build"], cwd=both.repo.folder,
+                             env=both.site.env(), stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, text=True)
+    for line in build.stdout:
+        if "first words" in line and "RUN" not in line:
+            break
+    assert line.strip() == "web |   first words" and build.poll() is None
+    rest = build.stdout.read()
+    assert build.wait(60) == 0
+    assert any(float(took) >= 1.4 for took in re.findall(r"done in (\d+\.\d) s", rest)), rest
+    release, = both.run("releases", "--json").json
+    log = both.run("releases", "--log", release["tag"]).out
+    assert "web |   first words\n" in log and "done in " in log
+    assert f"release {release['tag']}" in rest
+    # Nothing is built, nothing is said.
+    assert "|" not in both.run("build").out
+
+
+def test_json_is_a_line_per_event(both):
+    lines = both.run("deploy", "stg", "--json").out.splitlines()
+    kinds = [json.loads(line)["kind"] for line in lines]
+    assert kinds[0] == "build" and "switched" in kinds
+    assert json.loads(lines[0])["data"]["component"] == "web"
+
+
+def test_all_that_a_failed_build_said_can_be_seen_again(both):
+    words = "".join(f"console.log('word ' + {number});" for number in range(50))
+    both.repo.commit({"Dockerfile": DOCKERFILE + f'RUN ["node", "-e", "{words}process.exit(3)"]\n'})
+    failed = both.run("build", ok=False)
+    assert failed.code == 1 and "word 49" in failed.err and "word 1\n" not in failed.err, failed
+    build = failed.err.split("seatrial releases --log ")[1].split("`")[0]
+    log = both.run("releases", "--log", build).out
+    assert "web |   word 1\n" in log and "seatrial | failed: the build of 'web'" in log
+    missing = both.run("releases", "--log", "0" * 26, ok=False)
+    assert missing.code == 4, missing
+
+
+def running(word):
+    for entry in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if word.encode() in entry.read_bytes().split(b"\0"):
+                return True
+        except OSError:
+            pass
+    return False
+
+
+def everything(engine):
+    return ({image["Id"] for image in engine.call("GET", "/images/json?all=1")},
+            {each["Id"] for each in engine.call("GET", "/containers/json?all=1")})
+
+
+def test_ctrl_c_ends_the_build_and_nothing_is_left(both, engine):
+    word = f"moment-{both.builder}-{os.getpid()}"
+    before = everything(engine)
+    both.repo.commit({"Dockerfile": DOCKERFILE + f"""\
+ENV MADE=1
+RUN ["node", "-e", "console.log('waiting'); setTimeout(() => {{}}, 600000)", "{word}"]
+"""})
+    build = subprocess.Popen([str(harness.BIN), "build"], cwd=both.repo.folder,
+                             env=both.site.env(), stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, text=True)
+    for line in build.stdout:
+        if "waiting" in line and "RUN" not in line:
+            break
+    assert running(word)
+    build.send_signal(signal.SIGINT)
+    assert build.wait(30) == 130
+    harness.wait_for(lambda: not running(word), "the end of what was built", 30)
+    harness.wait_for(lambda: everything(engine) == before, "nothing that is left", 30)
+    assert both.run("releases", "--json").json == []
+    assert not list((both.site.data / "scratch").iterdir())
