@@ -106,6 +106,7 @@ Result<json> build_release(Services& services, const http::Request& request, con
     }
     TRY_ASSIGN(wanted.means, release::choose_means(server->docker_builder,
                                                    services.parts.layout.data / "scratch", ctx));
+    TRY_ASSIGN(wanted.means.logins, release::read_logins(server->docker_registries));
     auto& records = services.parts.records;
     TRY(release::make_room(records, services.engine, server->docker_keep,
                            server->docker_min_free_bytes, ctx));
@@ -132,6 +133,12 @@ Result<json> build_release(Services& services, const http::Request& request, con
         log::warn("images that nothing needs stay", dropped.error());
     }
     log.drop_older_than(server->log_keep);
+    const auto cache =
+        release::trim_build_cache(services.engine, server->docker_cache_bytes, false, ctx);
+    if (!cache) {
+        log::warn("the cache of builds stays as it is", cache.error());
+    }
+    out["build_cache_freed"] = cache ? cache->freed : 0;
     out["dropped_images"] = dropped_json(dropped.value_or(std::vector<release::DroppedImage>()));
     return out;
 }
@@ -147,6 +154,18 @@ void drop_images(Services& services, bool dry_run, json& report, const Context& 
             {{"type", "images of releases"}, {"error", render_error(dropped.error())}});
     }
     report["images"] = dropped_json(dropped.value_or(std::vector<release::DroppedImage>()));
+    const auto built = services.parts.records.releases("", 1);
+    if (!built || built->empty()) {
+        return;    // no reason to ask an engine
+    }
+    const auto cache = release::trim_build_cache(
+        services.engine, services.parts.config.get()->docker_cache_bytes, dry_run, ctx);
+    if (!cache) {
+        report["unlisted"].push_back(
+            {{"type", "cache of builds"}, {"error", render_error(cache.error())}});
+        return;
+    }
+    report["build_cache"] = {{"bytes", cache->bytes}, {"freed", cache->freed}};
 }
 
 Result<config::App> parse_app_of(const std::string& text, const std::string& name) {

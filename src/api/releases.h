@@ -10,7 +10,8 @@
 
 namespace seatrial::api {
 
-// For a cleanup: images of releases that nothing needs, as `images` of its report.
+// For a cleanup: images of releases that nothing needs, as `images` of its report, and what is
+// taken from the cache of builds (`build_cache` {bytes, freed}).
 void drop_images(Services& services, bool dry_run, nlohmann::json& report, const Context& ctx);
 // `invalid` with all faults at once.
 Result<config::App> parse_app_of(const std::string& text, const std::string& name);

@@ -318,6 +318,11 @@ int run_cleanup(const CleanupOptions& options, const Globals& globals) {
                         options.dry_run ? "would remove" : "removed",
                         text_of(image, "name").c_str());
         }
+        if (const auto bytes = report.value("build_cache", json::object()).value("freed", 0LL);
+            bytes > 0) {
+            std::printf("%s %lld MB of the cache of builds\n",
+                        options.dry_run ? "would remove" : "removed", bytes >> 20);
+        }
         const auto trash = report.value("trash", json::array()).size();
         if (trash > 0) {
             std::printf("emptied %zu from the trash\n", trash);

@@ -126,6 +126,9 @@ void print_release(const json& release) {
         std::printf("  %-12s %s  %s\n", printable(name).c_str(), text_of(part, "name").c_str(),
                     text_of(part, "image").substr(0, 19).c_str());
     }
+    if (const auto bytes = release.value("build_cache_freed", 0LL); bytes > 0) {
+        std::printf("  %lld MB of the cache of builds went\n", bytes >> 20);
+    }
 }
 
 // A rollback by hand holds automation: whoever looks is told, and how to go on.

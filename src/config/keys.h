@@ -44,7 +44,7 @@ enum class Type : unsigned char {
 };
 
 // How the free names of a `*` level must look.
-enum class Names : unsigned char { label, variable };
+enum class Names : unsigned char { label, variable, registry };
 
 struct Key {
     // "components.*.port"; '*' is a name that users choose, "[]" one item of a list.

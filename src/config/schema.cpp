@@ -11,6 +11,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr const char* variable_pattern = "^[A-Za-z_][A-Za-z0-9_]{0,127}$";
+constexpr const char* registry_pattern = "^[A-Za-z0-9][A-Za-z0-9.-]{0,252}(:[0-9]{1,5})?$";
 constexpr const char* name_pattern = "^[a-z]([a-z0-9-]{0,30}[a-z0-9])?$";
 constexpr const char* below_pattern = "^(?!/)(?!(.*/)?\\.\\.(/|$)).+$";
 
@@ -116,7 +117,9 @@ Json object_schema(std::string_view parent, Where file) {
         }
         if (last_segment(key->path) == "*") {
             // A pattern applies beside the exact names, so it must leave them out.
-            std::string name = names == Names::variable ? variable_pattern : name_pattern;
+            std::string name = names == Names::variable   ? variable_pattern
+                               : names == Names::registry ? registry_pattern
+                                                          : name_pattern;
             for (const auto& [word, ignored] : properties.items()) {
                 name.insert(1, "(?!" + word + "$)");
             }

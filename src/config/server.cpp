@@ -103,6 +103,12 @@ Server read_server(const Node& root) {
         read(*docker, "builder", out.docker_builder);
         read(*docker, "keep", out.docker_keep);
         read_size(*docker, "min_free", out.docker_min_free_bytes);
+        read_size(*docker, "build_cache", out.docker_cache_bytes);
+        for (const auto& node : children_of(*docker, "registries")) {
+            auto& registry = out.docker_registries[node.key];
+            read(node, "user", registry.user);
+            read(node, "password_file", registry.password_file);
+        }
     }
     if (const Node* postgres = root.find("postgres")) {
         read(*postgres, "url", out.postgres_url);

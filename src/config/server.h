@@ -81,6 +81,11 @@ struct Environment {
     bool operator==(const Environment&) const = default;
 };
 
+struct Registry {
+    std::string user, password_file;
+    bool operator==(const Registry&) const = default;
+};
+
 struct Server {
     std::map<std::string, Environment> environments;    // int always exists
     std::string default_environment = "int";
@@ -91,11 +96,13 @@ struct Server {
     int port_slots = 200;         // how many slots are tried
     std::string worktree_path;    // "" = <data>/previews
     std::string docker_socket = "/var/run/docker.sock";
-    std::string docker_builder = "auto";                // auto | buildkit | classic
-    int docker_keep = 2;                                // releases of an app whose images stay
-    std::int64_t docker_min_free_bytes = 20LL << 30;    // nothing is built below it
-    std::string postgres_url;                           // admin; may hold a password: never printed
-    std::vector<std::string> env_files;                 // secrets for previews, server side
+    std::string docker_builder = "auto";                  // auto | buildkit | classic
+    std::int64_t docker_cache_bytes = 10LL << 30;         // 0 = whatever it takes
+    std::map<std::string, Registry> docker_registries;    // by host[:port]
+    int docker_keep = 2;                                  // releases of an app whose images stay
+    std::int64_t docker_min_free_bytes = 20LL << 30;      // nothing is built below it
+    std::string postgres_url;              // admin; may hold a password: never printed
+    std::vector<std::string> env_files;    // secrets for previews, server side
     std::chrono::milliseconds log_keep{7LL * 24 * 3'600'000};
     std::int64_t log_bytes = 16 << 20;    // per component
     std::chrono::milliseconds event_keep{30LL * 24 * 3'600'000};

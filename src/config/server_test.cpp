@@ -169,6 +169,27 @@ std::string nested(std::string_view path, std::string_view name, std::string_vie
     return "{" + key + ": " + inner + "}";
 }
 
+TEST(Server, RegistriesAreNamedByTheirHosts) {
+    const auto parsed = parse_server(
+        "docker:\n  registries:\n    host.example:5000: {user: ci, password_file: /etc/p}\n"
+        "    docker.io: {user: me, password_file: /etc/q}\n",
+        "s");
+    EXPECT_THAT(lines(parsed.faults), IsEmpty());
+    EXPECT_EQ(parsed.value.docker_registries.at("host.example:5000"), (Registry{"ci", "/etc/p"}));
+    EXPECT_EQ(parsed.value.docker_registries.size(), 2U);
+    for (const char* bad : {"https://host", "host/team", "-host", "host:", "host:123456", "a b"}) {
+        const auto refused = parse_server("docker: {registries: {\"" + std::string(bad) +
+                                              "\": {user: ci, password_file: /etc/p}}}",
+                                          "s");
+        ASSERT_EQ(refused.faults.size(), 1U) << bad;
+        EXPECT_EQ(refused.faults[0].message, "not the host of a registry");
+    }
+    EXPECT_EQ(
+        parse_server("docker: {registries: {host: {user: ci, password: x}}}", "s").faults.size(),
+        2U)
+        << "a password is never in the file";
+}
+
 TEST(KeyTable, DefaultsOfTheServerAreThoseOfTheStructs) {
     for (const auto& key : server_keys()) {
         if (key.fallback.empty() || key.path == "environments.*.approval.required") {
@@ -209,8 +230,9 @@ TEST(KeyTable, EveryExampleValidates) {
         if (path.ends_with("env.*")) {
             path.replace(path.size() - 1, 1, "NAME");
         }
-        EXPECT_THAT(lines(parse_server(nested(path, name, key.example), "s").faults), IsEmpty())
-            << key.path;
+        for (const auto& fault : parse_server(nested(path, name, key.example), "s").faults) {
+            EXPECT_EQ(fault.message, "is missing") << key.path << " " << render_fault(fault);
+        }
     }
     std::vector<Key> app(app_keys().begin(), app_keys().end());
     app.insert(app.end(), release_keys().begin(), release_keys().end());

@@ -108,6 +108,14 @@ bool Checker::check_name(const Node& node, std::string_view pattern, const std::
         }
         return true;
     }
+    if (parent != rows.end() && parent->names == Names::registry) {
+        if (!is_registry(node.key)) {
+            fault(node.key_line, path, "not the host of a registry",
+                  "as in image names: registry.example.com, or host:5000");
+            return false;
+        }
+        return true;
+    }
     if (!is_short_name(node.key, name_limit)) {
         fault(node.key_line, path, "not a name for this",
               "use lower-case letters, digits and '-', a letter first, at most 32");

@@ -210,4 +210,20 @@ std::string variable_prefix(std::string_view component) {
     return out;
 }
 
+bool is_registry(std::string_view text) {
+    const auto colon = text.find(':');
+    const std::string_view host = text.substr(0, colon);
+    const bool good_host = !host.empty() && host.size() <= 253 && host.front() != '-' &&
+                           host.front() != '.' && std::ranges::all_of(host, [](char c) {
+                               return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                                      (c >= '0' && c <= '9') || c == '.' || c == '-';
+                           });
+    if (colon == std::string_view::npos) {
+        return good_host;
+    }
+    const std::string_view port = text.substr(colon + 1);
+    return good_host && !port.empty() && port.size() <= 5 &&
+           std::ranges::all_of(port, [](char c) { return c >= '0' && c <= '9'; });
+}
+
 }    // namespace seatrial::config

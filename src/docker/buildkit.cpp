@@ -6,6 +6,7 @@
 #include <charconv>
 #include <utility>
 
+#include "base/file.h"
 #include "base/text.h"
 #include "docker/builds.h"
 #include "docker/images.h"
@@ -150,6 +151,8 @@ Result<std::string> build_with_buildkit(Engine& engine, const BuildKit& kit, con
                                         int context_fd, const OnLine& on_line, const Context& ctx) {
     TRY(check_image_name(spec.name));
     TRY_ASSIGN(const Scratch scratch, Scratch::make(kit.scratch));
+    // The folder goes with the build; a daemon that was killed clears it when it starts again.
+    TRY(write_file_atomic(scratch.path() / "config.json", cli_config(spec.logins).reveal(), 0600));
     TRY_ASSIGN(auto command, make_command(engine, kit, spec, scratch.path()));
     BuildProgress progress(BuildProgress::Format::buildkit, on_line);
     command.stdin_fd = context_fd;

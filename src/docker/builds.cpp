@@ -5,6 +5,7 @@
 #include <shared_mutex>
 
 #include "base/text.h"
+#include "crypto/crypto.h"
 #include "docker/json.h"
 
 namespace seatrial::docker {
@@ -103,7 +104,12 @@ Result<std::string> build_image(Engine& engine, const BuildSpec& spec, int conte
     MadeLayers layers;
     std::string id;
     const Status built = engine.stream_json(
-        {.method = "POST", .path = "/build", .query = std::move(query), .upload_fd = context_fd},
+        {.method = "POST",
+         .path = "/build",
+         .query = std::move(query),
+         .headers = {{"X-Registry-Config",
+                      crypto::base64url(registry_config(spec.logins).reveal())}},
+         .upload_fd = context_fd},
         [&](const json& object) {
             layers.take(text_of(object, "stream"));
             progress.take(text_of(object, "stream") + status_line(object),

@@ -10,6 +10,7 @@
 
 #include "docker/build_progress.h"
 #include "docker/engine.h"
+#include "docker/registries.h"
 
 namespace seatrial::docker {
 
@@ -19,6 +20,7 @@ struct BuildSpec {
     std::string target = {};                  // stage; "" = the last
     std::map<std::string, std::string> arguments = {};
     Labels labels = {};    // our mark is added
+    Logins logins = {};    // for what it builds on
     bool no_cache = false;
     std::int64_t memory_bytes = 0;    // classic builder alone
 };

@@ -125,6 +125,29 @@ TEST_F(BuildsTest, BuiltWithBuildkit) {
     EXPECT_EQ(disk_use(*engine_, soon())->build_cache, 0);
 }
 
+TEST_P(BothBuildersTest, WhatItBuildsOnMayNeedALogin) {
+    const std::string registry =
+        "127.0.0.1:" + std::to_string(test::PrivateDocker::shared().registry_port());
+    const std::string base =
+        registry + "/team/base-" + (GetParam() == With::classic ? "classic" : "buildkit") + ":1";
+    const RegistryLogin good{registry, test::registry_user, Secret(test::registry_password)};
+    ASSERT_TRUE(tag_image(*engine_, test::box_image, base, soon()));
+    const auto pushed = push_image(*engine_, base, good, {}, soon());
+    ASSERT_TRUE(pushed) << render_error(pushed.error());
+    ASSERT_TRUE(forget_pulled_name(*engine_, base, soon()));
+    write("Dockerfile", "FROM " + base + "\nENV A=b\n");
+    const RegistryLogin bad{registry, test::registry_user, Secret("a guess")};
+    for (const Logins& logins : {Logins(), Logins{bad}}) {
+        const auto refused = build(GetParam(), {.name = name, .logins = logins}, collect(), soon());
+        ASSERT_FALSE(refused);
+        EXPECT_EQ(render_error(refused.error()).find("a guess"), std::string::npos);
+    }
+    const auto built = build(GetParam(), {.name = name, .logins = {good}}, collect(), soon());
+    ASSERT_TRUE(built) << render_error(built.error());
+    EXPECT_EQ(lines_.find(test::registry_password), std::string::npos);
+    ASSERT_TRUE(forget_pulled_name(*engine_, base, soon()));
+}
+
 TEST_F(BuildsTest, ArgumentsThatTheCliWouldTakeAsItsOwnAreRefused) {
     write("Dockerfile", "FROM local/box:1\n");
     for (const char* argument : {"LD_PRELOAD", "DOCKER_HOST", "PATH", "GODEBUG"}) {

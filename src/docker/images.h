@@ -5,9 +5,9 @@
 #include <cstdint>
 #include <optional>
 
-#include "base/secret.h"
 #include "docker/build_progress.h"
 #include "docker/engine.h"
+#include "docker/registries.h"
 
 namespace seatrial::docker {
 
@@ -17,12 +17,6 @@ struct Image {
     std::vector<std::string> digests;    // "repository@sha256:...", known once pulled or pushed
     Labels labels;
     std::int64_t bytes = 0;
-};
-
-// What a registry asks for; sent in a header (X-Registry-Auth), never shown.
-struct RegistryLogin {
-    std::string server, user;
-    Secret password;
 };
 
 // Those with our label, and those with a name of ours.

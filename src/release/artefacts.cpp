@@ -1,6 +1,7 @@
 #include "release/artefacts.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -15,14 +16,18 @@
 namespace seatrial::release {
 namespace {
 
+constexpr std::size_t longest_password = 16 << 10;    // tokens of clouds are long
 constexpr std::size_t lines_kept = 20;
 constexpr std::size_t shortest_secret = 4;    // "true" and "1" would make a log unreadable
 
 Result<Artefact> take_image(docker::Engine& engine, const config::Component& part,
-                            const Context& ctx) {
+                            const docker::Logins& logins, const Context& ctx) {
+    const auto* login = docker::login_for(logins, part.image);
     auto found = docker::inspect_image(engine, part.image, ctx);
     if (!found && found.error().code == Code::not_found) {
-        TRY(docker::pull_image(engine, part.image, std::nullopt, [](std::string_view) {}, ctx));
+        TRY(docker::pull_image(
+            engine, part.image, login ? std::optional(*login) : std::nullopt,
+            [](std::string_view) {}, ctx));
         found = docker::inspect_image(engine, part.image, ctx);
     }
     if (!found) {
@@ -42,6 +47,7 @@ Result<Artefact> build_image(docker::Engine& engine, const git::Mirror& mirror,
     spec.dockerfile = part.build->file;
     spec.target = part.build->target;
     spec.arguments = arguments;
+    spec.logins = request.means.logins;
     spec.labels = {{"seatrial.app", request.app},
                    {"seatrial.component", part.name},
                    {"seatrial.commit", request.commit}};
@@ -71,7 +77,7 @@ Result<Artefact> make_artefact(docker::Engine& engine, const git::Mirror& mirror
                                const ArtefactRequest& request, const config::Component& part,
                                const OnLine& on_line, const Context& ctx) {
     if (!part.build) {
-        return take_image(engine, part, ctx);
+        return take_image(engine, part, request.means.logins, ctx);
     }
     auto arguments = part.build->args;
     arguments.insert(request.values.begin(), request.values.end());
@@ -96,6 +102,28 @@ Result<Artefact> make_artefact(docker::Engine& engine, const git::Mirror& mirror
         return tl::unexpected(std::move(error));
     }
     return made;
+}
+
+Result<Secret> read_password(const std::string& key, const std::string& path) {
+    const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    struct stat info{};
+    if (!fd || ::fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode)) {
+        return fail(Code::invalid, key + ": " + path + " cannot be read",
+                    "it must be a file that the daemon's user can read: chown it to that user");
+    }
+    if ((info.st_mode & 077U) != 0 || (info.st_uid != 0 && info.st_uid != ::geteuid())) {
+        return fail(Code::refused, key + ": others can read or change " + path,
+                    "`chmod 600` it, and chown it to the daemon's user");
+    }
+    char text[longest_password + 1];
+    const ssize_t size = ::read(fd.get(), text, sizeof text);
+    const std::string_view password =
+        trim({text, size > 0 ? static_cast<std::size_t>(size) : std::size_t{0}});
+    if (password.empty() || size > static_cast<ssize_t>(longest_password)) {
+        return fail(Code::invalid, key + ": " + path + " holds no password, or more than one",
+                    "write the password or token alone into it");
+    }
+    return Secret(std::string(password));
 }
 
 std::string path_of(const config::Build& build) {
@@ -155,6 +183,16 @@ Result<BuildMeans> choose_means(const std::string& wish, const std::filesystem::
         return tl::unexpected(cli.error());
     }
     return BuildMeans{{}, cli.error().hint};
+}
+
+Result<docker::Logins> read_logins(const std::map<std::string, config::Registry>& registries) {
+    docker::Logins out;
+    for (const auto& [host, registry] : registries) {
+        TRY_ASSIGN(auto password, read_password("docker.registries." + host + ".password_file",
+                                                registry.password_file));
+        out.push_back({host, registry.user, std::move(password)});
+    }
+    return out;
 }
 
 std::string without_secrets(std::string line, const std::map<std::string, std::string>& arguments) {

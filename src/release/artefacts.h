@@ -22,12 +22,17 @@ struct Artefact {
 // What this host has to build with.
 struct BuildMeans {
     std::optional<docker::BuildKit> kit;    // absent: the classic builder
-    std::string remedy;                     // how to get BuildKit where there is none
+    std::string remedy = {};                // how to get BuildKit where there is none
+    docker::Logins logins = {};
 };
 // `wish`: as in docker.builder (auto, buildkit, classic). `scratch`: a folder of ours.
 // `unavailable` when BuildKit must be and cannot.
 Result<BuildMeans> choose_means(const std::string& wish, const std::filesystem::path& scratch,
                                 const Context& ctx);
+
+// Of docker.registries. `invalid` or `refused`, naming the key, when a password's file is not
+// there, is empty, or others may read it.
+Result<docker::Logins> read_logins(const std::map<std::string, config::Registry>& registries);
 
 using OnLine = std::function<void(const std::string& component, std::string_view line)>;
 

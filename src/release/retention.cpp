@@ -8,6 +8,7 @@
 #include <set>
 
 #include "base/text.h"
+#include "docker/events.h"
 #include "docker/images.h"
 #include "log/log.h"
 
@@ -123,6 +124,22 @@ Result<std::vector<DroppedImage>> drop_unneeded(store::Records& records, docker:
         }
     }
     return dropped;
+}
+
+Result<CacheUse> trim_build_cache(docker::Engine& engine, std::int64_t budget, bool dry_run,
+                                  const Context& ctx) {
+    CacheUse use;
+    if (budget <= 0) {
+        return use;
+    }
+    if (dry_run) {
+        TRY_ASSIGN(const auto disk, docker::disk_use(engine, ctx));
+        use.bytes = disk.build_cache;
+        use.freed = std::max<std::int64_t>(use.bytes - budget, 0);
+        return use;
+    }
+    TRY_ASSIGN(use.freed, docker::prune_build_cache(engine, budget, ctx));
+    return use;
 }
 
 Status make_room(store::Records& records, docker::Engine& engine, int keep, std::int64_t min_free,

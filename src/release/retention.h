@@ -30,6 +30,16 @@ Result<std::vector<DroppedImage>> drop_unneeded(store::Records& records, docker:
                                                 int keep, const std::string& spare, bool dry_run,
                                                 const Context& ctx);
 
+struct CacheUse {
+    std::int64_t bytes = 0;    // known with `dry_run`
+    std::int64_t freed = 0;    // or would be
+};
+// BuildKit's cache down to `budget` bytes; what was not used for longest goes first. It knows no
+// owners: that of others on the engine counts and goes, too. 0: left alone. The classic builder has
+// no cache but the layers of images, which go with them.
+Result<CacheUse> trim_build_cache(docker::Engine& engine, std::int64_t budget, bool dry_run,
+                                  const Context& ctx);
+
 // `unavailable` when less than `min_free` bytes are free where the engine has its data, also after
 // drop_unneeded(). 0: nothing is asked.
 Status make_room(store::Records& records, docker::Engine& engine, int keep, std::int64_t min_free,

@@ -170,6 +170,18 @@ TEST_F(RetentionEngine, DropsTheOldestAndSaysSo) {
     EXPECT_THAT(names(), ElementsAre("keep-web:1.0-01", "keep-web:1.0-03", "keep-web:1.0-04"));
 }
 
+TEST_F(RetentionEngine, ThePresentCacheOfBuildsIsToldAndCutDownToItsBudget) {
+    const auto left = trim_build_cache(*engine_, 0, false, soon());
+    ASSERT_TRUE(left);
+    EXPECT_EQ(left->freed, 0) << "left alone";
+    ASSERT_TRUE(trim_build_cache(*engine_, 1, false, soon()));
+    const auto seen = trim_build_cache(*engine_, 1, true, soon());
+    ASSERT_TRUE(seen) << render_error(seen.error());
+    EXPECT_LE(seen->bytes, 1);
+    docker::Engine nobody("/nonexistent/socket", "tstdkr");
+    EXPECT_FALSE(trim_build_cache(nobody, 1, false, soon()));
+}
+
 TEST_F(RetentionEngine, TooLittleRoomMakesRoomAndThenRefuses) {
     add("01");
     add("02");

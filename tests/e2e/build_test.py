@@ -1,14 +1,19 @@
 """Builds of releases: by BuildKit and by the engine's classic builder, seen while they go on."""
+import base64
+import importlib.machinery
+import importlib.util
 import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 
+import docker_engine
 import harness
 import pytest
-from release_test import APP_YAML, DOCKERFILE, Wares
+from wares import APP_YAML, DOCKERFILE, Wares
 
 NEEDS_BUILDKIT = DOCKERFILE + 'RUN --mount=type=cache,target=/c ["node", "-e", "0"]\n'
 
@@ -169,3 +174,74 @@ RUN ["node", "-e", "console.log('waiting'); setTimeout(() => {{}}, 600000)", "{w
     harness.wait_for(lambda: everything(engine) == before, "nothing that is left", 30)
     assert both.run("releases", "--json").json == []
     assert not list((both.site.data / "scratch").iterdir())
+
+
+@pytest.fixture(scope="module")
+def registry():
+    """One that wants a login, as `host:port`."""
+    loader = importlib.machinery.SourceFileLoader("private_docker", str(docker_engine.TOOL))
+    tool = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
+    loader.exec_module(tool)
+    folder = harness.temporary_folder("registry")
+    place = tool.Engine(folder)
+    place.start_registry()
+    yield tool, "127.0.0.1:" + (folder / "registry.port").read_text().strip()
+    place.registry.terminate()
+    place.registry.wait(30)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.mark.parametrize("builder", ["buildkit", "classic"])
+def test_a_registry_that_wants_a_login(site, engine, registry, builder):
+    tool, host = registry
+    password = site.folder / "password"
+    password.write_text(tool.REGISTRY_PASSWORD + "\n")
+    password.chmod(0o644)
+    wares = wares_with(site, engine, f', builder: {builder}, registries: {{"{host}": '
+                                     f"{{user: {tool.REGISTRY_USER}, password_file: {password}}}}}")
+    login = f"{tool.REGISTRY_USER}:{tool.REGISTRY_PASSWORD}".encode()
+    (site.folder / "config.json").write_text(json.dumps(
+        {"auths": {host: {"auth": base64.b64encode(login).decode()}}}))
+
+    def docker(*words):
+        subprocess.run(["/usr/bin/docker", "-H", f"unix://{engine.socket}", *words], check=True,
+                       stdout=subprocess.DEVNULL,
+                       env={**os.environ, "DOCKER_CONFIG": str(site.folder)})
+    base, ready = f"{host}/team/{builder}:1", f"{host}/team/ready-{builder}:1"
+    for name in (base, ready):
+        docker("tag", "local/node:1", name)
+        docker("push", "-q", name)
+        docker("rmi", name)
+    wares.repo.commit({"Dockerfile": DOCKERFILE.replace("local/node:1", base),
+                       "seatrial.yaml": APP_YAML.replace(
+                           "release:", f'  ready: {{ run: node, image: "{ready}" }}\nrelease:')})
+    open_to_all = wares.run("build", ok=False)
+    assert open_to_all.code == 3 and f"docker.registries.{host}.password_file" in open_to_all.err
+    password.chmod(0o600)
+    os.chown(password, site.get("/api/v1/server")[1]["uid"], -1)
+    built = wares.run("build")
+    assert ready in built.out
+    for text in (open_to_all.out + open_to_all.err, built.out + built.err, site.daemon_logs(10**6)):
+        assert tool.REGISTRY_PASSWORD not in text
+    assert not list((site.data / "scratch").iterdir())
+    engine.clear()
+    for name in (base, ready):
+        if name in engine.tags():
+            docker("rmi", name)
+
+
+def test_the_cache_of_builds_keeps_to_its_budget(site, engine):
+    wares = wares_with(site, engine, ", builder: buildkit, build_cache: 1M")
+    big = DOCKERFILE + 'RUN ["node", "-e", "fs.writeFileSync(\'/big\', Buffer.alloc(8 << 20))"]\n'
+    wares.repo.commit({"Dockerfile": big})
+    first = wares.run("build", "--json").json
+    wares.repo.commit({"Dockerfile": big.replace("/big", "/large")})
+    # What an image that stays is made of is not the cache's alone: it goes with the image.
+    for number in range(3):
+        wares.change(f"text {number}")
+        last = wares.run("build", "--json").json
+    assert first["components"]["web"]["name"] not in engine.tags()
+    told = wares.run("cleanup", "--dry-run", "--json").json["build_cache"]
+    assert told["freed"] == max(told["bytes"] - (1 << 20), 0)
+    assert last["build_cache_freed"] > 0 and told["bytes"] < 40 << 20, (last, told)
+    engine.clear()
