@@ -181,6 +181,10 @@ class Result:
     def json(self):
         return json.loads(self.out)
 
+    @property
+    def json_lines(self):
+        return [json.loads(line) for line in self.out.splitlines()]
+
     def __repr__(self):
         return f"exit {self.code}\n--- out\n{self.out}\n--- err\n{self.err}"
 

@@ -253,7 +253,7 @@ def test_a_shared_database_has_the_rules_of_production(wares):
     wares.repo.commit({
         "seatrial.yaml": yaml("release: {migrate: {run: [node, -e, ''], sql: [sql]}}\n"),
         "sql/1.sql": "CREATE TABLE item (id int, note text);\n"})
-    waits = wares.run("deploy", "stg", "--no-wait", "--json").json
+    waits = wares.run("deploy", "stg", "--no-wait", "--json").json_lines[-1]
     assert waits["approval"]["state"] == "open", waits
     wares.run("approve", waits["approval"]["id"])
     tag = wares.run("releases", "--json").json[0]["tag"]
