@@ -7,12 +7,12 @@ import re
 import subprocess
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-PAGE = ROOT / "docs/performance.md"
-TEMPLATE = pathlib.Path(__file__).resolve().parent / "performance.md.in"
 
 
 class Report:
-    def __init__(self):
+    def __init__(self, page="performance.md"):
+        self.page = ROOT / "docs" / page
+        self.template = pathlib.Path(__file__).resolve().parent / f"{page}.in"
         self.rows = []
 
     def add(self, what, value, unit, target, beside):
@@ -29,13 +29,13 @@ class Report:
             lines.append(f"| {what} | {number(value)} {unit} | {goal} | {verdict} | {beside} |")
         return "\n".join(lines)
 
-    def write(self, world, pairs):
-        text = TEMPLATE.read_text()
-        values = {"table": self.table(), "machine": machine(), "where": world.where,
-                  "pairs": str(pairs), "date": datetime.date.today().isoformat(),
-                  "commit": commit()}
-        PAGE.write_text(re.sub(r"@(\w+)@", lambda match: values[match.group(1)], text))
-        print(f"wrote {PAGE.relative_to(ROOT)}")
+    def write(self, **values):
+        """`values`: what the page's template names besides."""
+        values.update(table=self.table(), machine=machine(), commit=commit(),
+                      date=datetime.date.today().isoformat())
+        self.page.write_text(re.sub(r"@(\w+)@", lambda match: str(values[match.group(1)]),
+                                    self.template.read_text()))
+        print(f"wrote {self.page.relative_to(ROOT)}")
 
 
 def number(value):

@@ -44,7 +44,7 @@ def main():
             getattr(bench, part)()
         # Part of a page would look like the whole of it.
         if not options.dry and not options.only:
-            report.write(world, options.pairs)
+            report.write(where=world.where, pairs=options.pairs)
     finally:
         world.close()
     return 0

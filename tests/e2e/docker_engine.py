@@ -36,9 +36,12 @@ class Engine:
         self.process.stdin.flush()
         self.expect("ok")
 
-    def call(self, method, path):
+    def call(self, method, path, value=None):
+        """`value` goes as JSON."""
         connection = harness.UnixConnection(self.socket, 30)
-        connection.request(method, "/v1.41" + path)
+        body = None if value is None else json.dumps(value)
+        connection.request(method, "/v1.41" + path, body,
+                           {"content-type": "application/json"} if body else {})
         answer = connection.getresponse()
         body = answer.read()
         connection.close()
@@ -75,6 +78,11 @@ class Engine:
         with contextlib.suppress(AssertionError):
             return self.inspect(name)["State"]["Pid"]
         return 0
+
+    def address(self, name):
+        """Of a container, in its network."""
+        networks = self.inspect(name)["NetworkSettings"]["Networks"]
+        return next(iter(networks.values()))["IPAddress"]
 
     def clear(self):
         """What a test that failed left, as a stopped daemon leaves its containers running."""

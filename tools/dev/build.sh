@@ -67,9 +67,14 @@ dev_fuzz() {
 }
 
 dev_bench() {
-    dev_setup build postgres node || return
+    local script=run groups=(build postgres node)
+    if [[ ${1:-} == releases ]]; then
+        script=releases groups+=(test)
+        shift
+    fi
+    dev_setup "${groups[@]}" || return
     build_preset release || return
-    "$python" bench/run.py "$@"
+    "$python" "bench/$script.py" "$@"
 }
 
 dev_soak() {
