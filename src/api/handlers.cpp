@@ -150,6 +150,11 @@ json look_at_engine(Services& services, const Context& ctx) {
     out["version"] = info->version;
     out["api"] = info->api_version;
     out["warnings"] = info->warnings;
+    if (releases && !info->live_restore) {
+        out["warnings"].push_back(
+            "what serves ends when the engine ends: put \"live-restore\": true into its "
+            "daemon.json");
+    }
     if (releases) {
         out["builder"] = builder_json(*server, patience);
     }

@@ -257,6 +257,7 @@ Result<Info> Engine::info(const Context& ctx) {
     info.operating_system = text_of(answer, "OperatingSystem");
     info.memory_bytes = number_of(answer, "MemTotal");
     info.cpus = static_cast<int>(number_of(answer, "NCPU"));
+    info.live_restore = flag_of(answer, "LiveRestoreEnabled");
     for (const json& warning : member(answer, "Warnings")) {
         info.warnings.push_back(warning.is_string() ? warning.get<std::string>() : "");
     }

@@ -36,6 +36,7 @@ struct Info {
     std::string storage_driver, cgroup_version, data_root, operating_system;
     std::int64_t memory_bytes = 0;
     int cpus = 0;
+    bool live_restore = false;            // containers live on while the engine is away
     std::vector<std::string> warnings;    // the engine's own, for doctor
 };
 

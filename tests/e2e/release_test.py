@@ -208,3 +208,8 @@ def test_users_may_come_by_a_port_below_1024(wares):
     wares.configure()
     wares.run("deploy", "stg")
     assert wares.text("stg") == "one here"
+
+
+def test_doctor_tells_how_releases_outlive_the_engine(wares):
+    wares.run("releases")
+    assert '"live-restore": true' in wares.run("doctor", ok=False).out
