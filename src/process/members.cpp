@@ -49,9 +49,13 @@ void write_to(int fd, const char* text) {
     [[maybe_unused]] const auto written = ::write(fd, text, std::char_traits<char>::length(text));
 }
 
-// Until no member is left, each awaited by its pidfd.
+// Until no member is left, each awaited by its pidfd. Without a cgroup one look through /proc can
+// miss who is born behind it while his parent ends: nobody has to be there twice.
 Status wait_gone(const Members& members, const Context& ctx) {
-    for (auto pids = members.list(); !pids.empty(); pids = members.list()) {
+    const int looks = members.cgroup.empty() ? 2 : 1;
+    for (int empty = 0; empty < looks;) {
+        const auto pids = members.list();
+        empty = pids.empty() ? empty + 1 : 0;
         for (const pid_t pid : pids) {
             if (const Fd pidfd = open_pid(pid); pidfd) {
                 TRY_ASSIGN([[maybe_unused]] const short ended, wait_fd(pidfd.get(), POLLIN, ctx));
