@@ -55,7 +55,11 @@ Status wait_gone(const Members& members, const Context& ctx) {
     const int looks = members.cgroup.empty() ? 2 : 1;
     for (int empty = 0; empty < looks;) {
         const auto pids = members.list();
-        empty = pids.empty() ? empty + 1 : 0;
+        if (pids.empty()) {
+            ++empty;
+            continue;    // a look takes longer than some who call this have time
+        }
+        empty = 0;
         for (const pid_t pid : pids) {
             if (const Fd pidfd = open_pid(pid); pidfd) {
                 TRY_ASSIGN([[maybe_unused]] const short ended, wait_fd(pidfd.get(), POLLIN, ctx));

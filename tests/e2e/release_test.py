@@ -211,5 +211,5 @@ def test_users_may_come_by_a_port_below_1024(wares):
 
 
 def test_doctor_tells_how_releases_outlive_the_engine(wares):
-    wares.run("releases")
+    wares.site.serve().wait_ready()
     assert '"live-restore": true' in wares.run("doctor", ok=False).out
