@@ -160,6 +160,15 @@ Status Reconciler::catch_up(Look& now, const Context& ctx) {
     data["switch_us"] = took.count();
     const std::string kind = now.standing.due->kind;
     now.standing.due.reset();
+    if (kind != "revived") {    // users moved now, however long ago that was decided
+        State& state = now.standing.state;
+        const WallTime moved = now_utc();
+        for (auto& [name, slot] : state.slots) {
+            slot.since = slot.phase == Phase::draining ? moved : slot.since;
+        }
+        state.switched_at = state.switched_at ? moved : state.switched_at;
+        state.step_since = state.step >= 0 ? moved : state.step_since;
+    }
     return save(now, {make_event(now.life, kind, data)});
 }
 

@@ -206,14 +206,18 @@ def kill_daemon(world, run):
     return second_fired
 
 
-def victims(world, run):
-    """Process ids. Before its start there is no new app."""
+def containers(world, command, phases):
+    shown = world.wares.deployment(COMMANDS[command][0])
+    return [name for slot in shown["slots"] if slot["phase"] in phases
+            for names in slot.get("containers", {}).values() for name in names]
+
+
+def victims(world, run, served):
+    """Process ids. Before its start there is no new app; once it has users it is the serving one."""
     if run.victim == "edge":
         return [world.wares.edge_worker()]
-    shown = world.wares.deployment(COMMANDS[run.command][0])
-    phases = ("starting", "ready", "checked") if run.victim == "app-new" else ("serving",)
-    names = [name for slot in shown["slots"] if slot["phase"] in phases
-             for names in slot.get("containers", {}).values() for name in names]
+    names = served if run.victim == "app-old" else \
+        containers(world, run.command, ("starting", "ready", "checked"))
     pids = [world.engine.pid(name) for name in names]
     return [pid for pid in pids if pid]
 
@@ -221,6 +225,7 @@ def victims(world, run):
 def kill_other(world, run):
     """Whether there was something to kill: before its start there is no new app."""
     before = generation(world, run.command)
+    served = containers(world, run.command, ("serving",))
     world.prepare(run.command)
     world.serve(f"{run.step}=pause@{run.hit}")
     with quiet_process(world.act(run.command)) as client:
@@ -232,7 +237,7 @@ def kill_other(world, run):
             world.engine.tell("start")
             world.engine.open_socket()
         else:
-            pids = victims(world, run)
+            pids = victims(world, run, served)
             killed = bool(pids)
             for pid in pids:
                 os.kill(pid, signal.SIGKILL)
