@@ -46,6 +46,8 @@ Component read_component(const Node& node) {
     read(node, "run", out.run);
     read(node, "port", out.port);
     read(node, "base_port", out.base_port);
+    read(node, "container_port", out.container_port);
+    read(node, "volumes", out.volumes);
     read_path(node, "cwd", out.cwd);
     read(node, "env", out.env);
     read(node, "path", out.path);
@@ -234,6 +236,17 @@ void check_components(Source& source, const App& app) {
         if (component.base_port != 0 && component.port.empty()) {
             source.fault({"components", name, "base_port"}, "it has no port",
                          "add port: " + variable_prefix(name) + "_PORT");
+        }
+        if (component.container_port != 0 && component.port.empty()) {
+            source.fault({"components", name, "container_port"}, "it has no port",
+                         "add port: " + variable_prefix(name) + "_PORT");
+        }
+        for (const auto& [volume, target] : component.volumes) {
+            if (!is_path_below(std::string_view(target).substr(target.empty() ? 0 : 1))) {
+                source.fault({"components", name, "volumes", volume},
+                             "'" + excerpt(target) + "' is no folder of a container",
+                             "write its place in full, without '..': /app/uploads");
+            }
         }
         if (!component.port.empty() && component.port != "PORT") {
             const auto [other, fresh] = ports.emplace(component.port, name);

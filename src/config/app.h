@@ -43,11 +43,13 @@ struct Component {
     int base_port = 0;               // first of its port slots; 0 = server's default
     std::optional<Health> health;    // absent: alive after start is enough
     std::string cwd;                 // below the tree
-    std::map<std::string, std::string> env;    // templated: ${PORT}, ${API_URL}, ...
-    std::string path = "/";                    // URL path this component answers for
-    std::optional<Build> build;                // made into an image for releases, or
-    std::string image;                         // taken as it is; neither: not part of releases
-    int instances = 1;                         // of a release
+    std::map<std::string, std::string> env;        // templated: ${PORT}, ${API_URL}, ...
+    int container_port = 0;                        // of releases; 0 = the variable's default
+    std::map<std::string, std::string> volumes;    // of releases: name → folder in the container
+    std::string path = "/";                        // URL path this component answers for
+    std::optional<Build> build;                    // made into an image for releases, or
+    std::string image;                             // taken as it is; neither: not part of releases
+    int instances = 1;                             // of a release
     bool operator==(const Component&) const = default;
 };
 

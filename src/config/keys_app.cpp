@@ -44,6 +44,22 @@ constexpr Key table[] = {
      .text = "First of its ports; the port is base + slot * stride. Absent: `ports.base` + 100 for "
              "each component before it.",
      .example = "5100"},
+    {.path = "components.*.container_port",
+     .type = Type::integer,
+     .min = 1,
+     .max = 65535,
+     .text = "The port that its container listens on in releases, for images that do not read the "
+             "variable. Absent: 8080, as the variable says.",
+     .example = "3000"},
+    {.path = "components.*.volumes",
+     .type = Type::object,
+     .text = "Folders of its containers that outlive them, by a name of yours; releases of one "
+             "environment share them. Where they lie: `environments.*.release.volumes`.",
+     .example = "{uploads: /app/uploads}"},
+    {.path = "components.*.volumes.*",
+     .type = Type::file,
+     .text = "The folder in the container.",
+     .example = "/app/uploads"},
     {.path = "components.*.health",
      .type = Type::object,
      .shorthand = "path",

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cctype>
 
 #include "base/text.h"
 #include "config/config.h"
@@ -33,6 +34,12 @@ void read_release(const Node& node, ReleasePlace& out) {
         read(child, "file", file.file);
         read(child, "target", file.target);
     }
+    for (const auto& child : children_of(node, "volumes")) {
+        auto& place = out.volumes[child.key];
+        read(child, "source", place.source);
+        read(child, "read_only", place.read_only);
+    }
+    read(node, "networks", out.networks);
     read(node, "may_differ", out.may_differ);
     read(node, "canary", out.canary);
     read(node, "drain", out.drain);
@@ -142,6 +149,16 @@ void check_server(const Node& root, const std::string& name, const Server& serve
     }
 }
 
+// As the engine lets volumes and networks be called.
+bool is_engine_name(std::string_view text) {
+    constexpr std::size_t longest = 128;
+    return !text.empty() && text.size() <= longest &&
+           std::isalnum(static_cast<unsigned char>(text.front())) != 0 &&
+           std::ranges::all_of(text, [](unsigned char c) {
+               return std::isalnum(c) != 0 || c == '_' || c == '.' || c == '-';
+           });
+}
+
 // Texts whose form the table of keys does not know.
 void check_releases(const Node& root, const std::string& name, const Server& server,
                     std::vector<Fault>& faults) {
@@ -165,6 +182,19 @@ void check_releases(const Node& root, const std::string& name, const Server& ser
         for (const auto& [label, file] : environment->second.release.key_files) {
             if (!is_path_below(std::string_view(file.target).substr(file.target.empty() ? 0 : 1))) {
                 fault("key_files", file.target, "write the file's place in the container in full");
+            }
+        }
+        for (const auto& [label, place] : environment->second.release.volumes) {
+            const std::string_view source = place.source;
+            if (source.starts_with('/') ? !is_path_below(source.substr(1))
+                                        : !is_engine_name(source)) {
+                fault("volumes", place.source,
+                      "write a folder in full, without '..', or the name of a volume");
+            }
+        }
+        for (const auto& text : environment->second.release.networks) {
+            if (!is_engine_name(text)) {
+                fault("networks", text, "write its name as `docker network ls` shows it");
             }
         }
         for (const auto& text : environment->second.release.canary) {

@@ -5,6 +5,7 @@
 
 #include "base/names.h"
 #include "base/text.h"
+#include "config/values.h"
 #include "crypto/crypto.h"
 #include "docker/images.h"
 
@@ -192,12 +193,35 @@ Result<Release> build(store::Records& records, docker::Engine& engine, const git
     return out;
 }
 
+namespace {
+
+int port_of(const config::Component& part) {
+    return part.container_port > 0 ? part.container_port : default_container_port;
+}
+
+// How components find each other, by the names of previews.
+void add_addresses(const config::App& app, std::map<std::string, std::string>& out) {
+    for (const auto& part : app.components) {
+        if (!part.port.empty()) {
+            const std::string prefix = config::variable_prefix(part.name);
+            const std::string port = std::to_string(port_of(part));
+            const std::string url = "http://" + part.name + ":" + port;
+            out[prefix + "_PORT"] = port;
+            out[prefix + "_URL"] = url;
+            out[prefix + "_INTERNAL_URL"] = url;
+        }
+    }
+}
+
+}    // namespace
+
 Content make_content(const Release& release, const config::App& app,
                      const config::Environment& environment) {
     Content out;
     out.release = release.id;
     out.tag = release.tag;
     out.env_files = environment.release.env_files;
+    out.networks = environment.release.networks;
     for (const auto& [name, key] : environment.release.key_files) {
         out.key_files.push_back({name, key.file, key.target});
     }
@@ -223,10 +247,19 @@ Content make_content(const Release& release, const config::App& app,
                 component.defaults[rule.name] = *rule.value;
             }
         }
+        add_addresses(app, component.defaults);
+        component.templates = part.env;
         component.env = environment.env;
+        component.port = port_of(part);
         // A port's variable has the same name as in previews.
         if (!part.port.empty()) {
-            component.env[part.port] = std::to_string(container_port);
+            component.env[part.port] = std::to_string(component.port);
+        }
+        for (const auto& [name, target] : part.volumes) {
+            const auto place = environment.release.volumes.find(name);
+            const bool ours = place == environment.release.volumes.end();
+            component.volumes.push_back(
+                {name, ours ? "" : place->second.source, target, !ours && place->second.read_only});
         }
         component.instances = part.instances;
         component.memory_bytes = environment.limits.memory_bytes;

@@ -27,24 +27,16 @@ constexpr auto stop_grace = std::chrono::seconds(10);
 Result<docker::Environment> environment_of(const Content& content, const Component& part) {
     const Variables variables = read_variables(content.env_files, part.env);
     TRY(refuse_faults(variables.faults, "the variables cannot be read"));
-    docker::Environment out;
-    for (const auto& [name, value] : part.defaults) {
-        out[name] = Secret(value);
-    }
-    for (const auto& [name, variable] : variables.values) {
-        out[name] = variable.value;
-    }
-    out["PORT"] = Secret(std::to_string(container_port));
-    out["SEATRIAL_RELEASE"] = Secret(content.tag);
-    return out;
+    ComponentVariables given = component_variables(part, variables, content.tag);
+    TRY(refuse_faults(given.faults, "the variables are not right"));
+    return std::move(given.values);
 }
 
-// One network for all releases of this instance: the edge reaches every container by its address.
-Result<std::string> ensure_network(docker::Engine& engine, const Context& ctx) {
-    std::string name = name_mark(engine.instance()) + "releases";
+Status ensure_network(docker::Engine& engine, const Owner& owner, const Context& ctx) {
+    const std::string& name = owner.network;
     TRY_ASSIGN(auto found, docker::find_networks(engine, name, ctx));
     if (found.empty()) {
-        const auto made = docker::create_network(engine, name, {}, false, ctx);
+        const auto made = docker::create_network(engine, name, owner.labels, false, ctx);
         if (!made && made.error().code != Code::conflict) {
             return tl::unexpected(made.error());
         }
@@ -53,13 +45,36 @@ Result<std::string> ensure_network(docker::Engine& engine, const Context& ctx) {
     if (found.empty()) {
         return fail(Code::unavailable, "the network " + name + " cannot be made");
     }
-    TRY(docker::check_ours(engine, found.front().labels, "network " + name));
-    return name;
+    return docker::check_ours(engine, found.front().labels, "network " + name);
+}
+
+// What the engine would make of a name that is not there is nobody's.
+Status ensure_volumes(docker::Engine& engine, const Content& content, const Owner& owner,
+                      const Context& ctx) {
+    for (const auto& part : content.components) {
+        for (const auto& volume : part.volumes) {
+            if (volume.source.empty()) {
+                const std::string name = volume_name(owner.site, volume.name);
+                TRY(docker::create_volume(engine, name, owner.labels, ctx));
+                TRY_ASSIGN(const auto made, docker::find_volume(engine, name, ctx));
+                TRY(docker::check_ours(engine, made ? made->labels : docker::Labels(),
+                                       "volume " + name));
+            } else if (!volume.source.starts_with('/')) {
+                TRY_ASSIGN(const auto there, docker::find_volume(engine, volume.source, ctx));
+                if (!there) {
+                    return fail(Code::failed,
+                                "there is no volume '" + printable(volume.source) + "'",
+                                "make it with `docker volume create`, or take the line out of the "
+                                "environment's release.volumes");
+                }
+            }
+        }
+    }
+    return {};
 }
 
 Result<docker::ContainerSpec> make_spec(const Content& content, const Component& part,
-                                        const std::string& name, const Owner& owner,
-                                        const std::string& network) {
+                                        const std::string& name, const Owner& owner) {
     docker::ContainerSpec spec;
     spec.name = name;
     spec.image = part.image;
@@ -74,15 +89,27 @@ Result<docker::ContainerSpec> make_spec(const Content& content, const Component&
     spec.memory_bytes = part.memory_bytes;
     spec.cpu_percent = part.cpu_percent;
     spec.pids = part.pids;
-    spec.networks = {{network, {}}};
+    for (const auto& volume : part.volumes) {
+        docker::Mount mount{.target = volume.target, .read_only = volume.read_only};
+        if (volume.source.starts_with('/')) {
+            mount.folder = volume.source;
+        } else {
+            mount.volume =
+                volume.source.empty() ? volume_name(owner.site, volume.name) : volume.source;
+        }
+        spec.mounts.push_back(std::move(mount));
+    }
+    spec.networks = {{owner.network, {}}};
+    for (const auto& network : content.networks) {
+        spec.networks.push_back({network, {}});
+    }
+    spec.hosts = {{"host.docker.internal", "host-gateway"}};
     return spec;
 }
 
 Status start_one(docker::Engine& engine, const Content& content, const Component& part,
-                 const Owner& owner, const std::string& network, Instance* instance,
-                 const Context& ctx) {
-    TRY_ASSIGN(docker::ContainerSpec spec,
-               make_spec(content, part, instance->container, owner, network));
+                 const Owner& owner, Instance* instance, const Context& ctx) {
+    TRY_ASSIGN(docker::ContainerSpec spec, make_spec(content, part, instance->container, owner));
     spec.networks[0].aliases = {part.name};
     const auto made = docker::create_container(engine, spec, ctx);
     // It may be there from before a crash of ours; a stranger's is found out below.
@@ -92,9 +119,9 @@ Status start_one(docker::Engine& engine, const Content& content, const Component
     TRY(docker::start_container(engine, spec.name, ctx));
     TRY_ASSIGN(const auto seen, docker::inspect_container(engine, spec.name, ctx));
     TRY(docker::check_ours(engine, seen.labels, "container " + spec.name));
-    const auto address = seen.addresses.find(network);
+    const auto address = seen.addresses.find(owner.network);
     if (address != seen.addresses.end()) {
-        instance->server = {address->second, container_port};
+        instance->server = {address->second, part.port};
     }
     return {};
 }
@@ -184,15 +211,15 @@ Instances choose_instances(const Content& content, const std::string& instance,
 Status start_instances(docker::Engine& engine, const Content& content, const Owner& owner,
                        Instances* instances, const Context& ctx) {
     TRY(copy_key_files(content.key_files, owner.keys));
-    TRY_ASSIGN(const std::string network, ensure_network(engine, ctx));
+    TRY(ensure_network(engine, owner, ctx));
+    TRY(ensure_volumes(engine, content, owner, ctx));
     std::vector<std::function<Status()>> works;
     for (const auto& part : content.components) {
         for (auto& instance : (*instances)[part.name]) {
-            works.emplace_back(
-                [&engine, &content, &part, &owner, &network, &instance, &ctx]() -> Status {
-                    TRY(failpoint("release.start"));
-                    return start_one(engine, content, part, owner, network, &instance, ctx);
-                });
+            works.emplace_back([&engine, &content, &part, &owner, &instance, &ctx]() -> Status {
+                TRY(failpoint("release.start"));
+                return start_one(engine, content, part, owner, &instance, ctx);
+            });
         }
     }
     return all_at_once(works);
@@ -222,8 +249,9 @@ Status make_migration(docker::Engine& engine, const Content& content, const std:
                     "has no component '" + printable(content.migration.component) + "' to run in",
                     "name one that is built in release.migrate.component");
     }
-    TRY_ASSIGN(const std::string network, ensure_network(engine, ctx));
-    TRY_ASSIGN(docker::ContainerSpec spec, make_spec(content, *part, name, owner, network));
+    TRY(ensure_network(engine, owner, ctx));
+    TRY(ensure_volumes(engine, content, owner, ctx));
+    TRY_ASSIGN(docker::ContainerSpec spec, make_spec(content, *part, name, owner));
     spec.argv = content.migration.argv;
     spec.keep_entrypoint = false;
     // A lock that it waits for stops everybody behind it: give up early, nothing is lost.
@@ -266,7 +294,12 @@ Status run_migration(docker::Engine& engine, const std::string& name, millisecon
     return {};
 }
 
-Status remove_instances(docker::Engine& engine, const Instances& instances, const Context& ctx) {
+std::string volume_name(const std::string& site, const std::string& name) {
+    return site + "-" + name;
+}
+
+Status remove_instances(docker::Engine& engine, const Instances& instances,
+                        const std::string& network, const Context& ctx) {
     std::vector<std::function<Status()>> works;
     for (const auto& [component, list] : instances) {
         for (const auto& instance : list) {
@@ -280,7 +313,12 @@ Status remove_instances(docker::Engine& engine, const Instances& instances, cons
             });
         }
     }
-    return all_at_once(works);
+    TRY(all_at_once(works));
+    TRY_ASSIGN(const auto found, docker::find_networks(engine, network, ctx));
+    for (const auto& one : found) {
+        TRY(docker::remove_network(engine, one, ctx));
+    }
+    return {};
 }
 
 }    // namespace seatrial::release

@@ -9,11 +9,22 @@
 
 namespace seatrial::release {
 
+// In rows of what a deployment owns.
+inline constexpr const char* container_type = "docker-container";
+inline constexpr const char* network_type = "docker-network";
+inline constexpr const char* volume_type = "docker-volume";
+inline constexpr const char* engine_place = "docker";
+
 // Whose containers they are.
 struct Owner {
     docker::Labels labels;
     std::filesystem::path keys;    // the slot's copies of key files, made when they are not there
+    // The slot's own: components find each other there by name, and none of another release.
+    std::string network;
+    std::string site;    // begins the names of its volumes
 };
+// A volume of ours, the same for all releases of the site.
+std::string volume_name(const std::string& site, const std::string& name);
 
 // Chooses the names of a slot's containers; nothing is made. `seed` makes them unlike any before.
 Instances choose_instances(const Content& content, const std::string& instance,
@@ -33,7 +44,8 @@ Status make_migration(docker::Engine& engine, const Content& content, const std:
 // end of its log: it ended with another code than 0, ran too long, or is gone.
 Status run_migration(docker::Engine& engine, const std::string& name,
                      std::chrono::milliseconds left, const Context& ctx);
-// Stops and removes them, side by side; absent is ok.
-Status remove_instances(docker::Engine& engine, const Instances& instances, const Context& ctx);
+// Stops and removes them, side by side, then the slot's network; absent is ok.
+Status remove_instances(docker::Engine& engine, const Instances& instances,
+                        const std::string& network, const Context& ctx);
 
 }    // namespace seatrial::release

@@ -9,14 +9,21 @@ using nlohmann::json;
 using std::chrono::milliseconds;
 
 json to_json(const Component& part) {
+    json volumes = json::array();
+    for (const auto& volume : part.volumes) {
+        volumes.push_back({volume.name, volume.source, volume.target, volume.read_only});
+    }
     return {{"name", part.name},
             {"image", part.image},
             {"argv", part.argv},
+            {"port", part.port},
             {"path", part.path},
             {"health", part.health},
             {"health_timeout_ms", part.health_timeout.count()},
             {"defaults", part.defaults},
+            {"templates", part.templates},
             {"env", part.env},
+            {"volumes", volumes},
             {"instances", part.instances},
             {"memory_bytes", part.memory_bytes},
             {"cpu_percent", part.cpu_percent},
@@ -28,11 +35,16 @@ Component component_of(const json& in) {
     out.name = in.at("name");
     out.image = in.at("image");
     out.argv = in.at("argv");
+    out.port = in.value("port", out.port);
     out.path = in.at("path");
     out.health = in.at("health");
     out.health_timeout = milliseconds(in.at("health_timeout_ms").get<std::int64_t>());
     out.defaults = in.value("defaults", out.defaults);
+    out.templates = in.value("templates", out.templates);
     out.env = in.at("env");
+    for (const auto& volume : in.value("volumes", json::array())) {
+        out.volumes.push_back({volume.at(0), volume.at(1), volume.at(2), volume.at(3)});
+    }
     out.instances = in.at("instances");
     out.memory_bytes = in.at("memory_bytes");
     out.cpu_percent = in.at("cpu_percent");
@@ -50,7 +62,8 @@ json to_json(const Content& content) {
     json out = {{"release", content.release},
                 {"tag", content.tag},
                 {"components", parts},
-                {"env_files", content.env_files}};
+                {"env_files", content.env_files},
+                {"networks", content.networks}};
     for (const auto& key : content.key_files) {
         out["key_files"].push_back({key.name, key.file, key.target});
     }
@@ -72,6 +85,7 @@ Content content_of(const json& in) {
         out.components.push_back(component_of(part));
     }
     out.env_files = in.at("env_files");
+    out.networks = in.value("networks", out.networks);
     for (const auto& key : in.value("key_files", json::array())) {
         out.key_files.push_back({key.at(0), key.at(1), key.at(2)});
     }

@@ -10,19 +10,31 @@
 
 namespace seatrial::release {
 
-// Inside a container; each has an address of its own, so all may have the same.
-inline constexpr int container_port = 8080;
+// Inside a container, unless the component says another; each container has an address of its own,
+// so all may have the same.
+inline constexpr int default_container_port = 8080;
+
+// A folder of a container that outlives it.
+struct Volume {
+    std::string name;      // in the app's file
+    std::string source;    // a folder of the server, a volume of the engine; "" = one of ours
+    std::string target;    // in the container
+    bool read_only = false;
+};
 
 // A part of a release as it runs: an image by id, never by a tag.
 struct Component {
     std::string name;
     std::string image;
     std::vector<std::string> argv;    // empty: the image's own
-    std::string path = "/";           // what of the URL it answers for
-    std::string health;               // GET; "" = the port answers
+    int port = default_container_port;
+    std::string path = "/";    // what of the URL it answers for
+    std::string health;        // GET; "" = the port answers
     std::chrono::milliseconds health_timeout{60'000};
-    std::map<std::string, std::string> defaults;    // what env files and `env` win over
-    std::map<std::string, std::string> env;
+    std::map<std::string, std::string> defaults;     // what all others win over
+    std::map<std::string, std::string> templates;    // expanded when a container is made
+    std::map<std::string, std::string> env;          // wins over env files
+    std::vector<Volume> volumes;
     int instances = 1;
     std::int64_t memory_bytes = 0;
     int cpu_percent = 0;
@@ -52,6 +64,7 @@ struct Content {
     std::vector<Component> components;
     std::vector<std::string> env_files;    // read when a container is made; secrets stay there
     std::vector<KeyFile> key_files;
+    std::vector<std::string> networks;    // of others, that every container joins
     Migration migration;
 };
 

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "base/names.h"
 #include "log/log.h"
 #include "release/key_files.h"
 #include "release/news.h"
@@ -52,6 +53,12 @@ Status Reconciler::wake_all(const Context& ctx) {
 
 std::filesystem::path Reconciler::keys_of(const Look& now, const std::string& slot) const {
     return parts_.keys / (now.life.id + "-" + slot);
+}
+
+Owner Reconciler::owner_of(const Look& now, const std::string& slot) const {
+    const std::string site = site_name(now.spec.app, now.spec.env);
+    const std::string named = name_mark(parts_.instance) + site;
+    return {{{"seatrial.life", now.life.id}}, keys_of(now, slot), named + "-" + slot, named};
 }
 
 // Of slots that no record knows: whoever died while they were removed.

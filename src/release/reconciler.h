@@ -9,6 +9,7 @@
 #include "plan/scheduler.h"
 #include "plan/subjects.h"
 #include "plan/timers.h"
+#include "release/containers.h"
 #include "release/deployment.h"
 #include "release/edge_control.h"
 #include "store/records.h"
@@ -63,6 +64,7 @@ private:
     Status prove(Look& now, const std::string& slot, const Context& ctx);
     Status drop_stray_keys();
     std::filesystem::path keys_of(const Look& now, const std::string& slot) const;
+    Owner owner_of(const Look& now, const std::string& slot) const;
     Status share(Look& now, const Action& action, const Context& ctx);
     // Brings the edge to what the records say, then tells what was due.
     Status catch_up(Look& now, const Context& ctx);

@@ -17,8 +17,6 @@ namespace {
 using nlohmann::json;
 using std::chrono::milliseconds;
 
-constexpr const char* container_type = "docker-container";
-constexpr const char* container_place = "docker";
 constexpr const char* part_name = "(migration)";    // no component can be called so
 constexpr std::size_t most_kept = 50;
 constexpr auto end_patience = std::chrono::seconds(30);
@@ -57,8 +55,8 @@ Result<bool> Reconciler::migrate(Look& now, const std::string& slot, const Conte
     TRY(failpoint("release.migration_named"));
     Migrated& step = standing.migrations[content.release];
     if (step.state == Migrated::State::named) {
-        Status made = make_migration(parts_.engine, content, step.container,
-                                     {{{"seatrial.life", now.life.id}}, keys_of(now, slot)}, ctx);
+        Status made =
+            make_migration(parts_.engine, content, step.container, owner_of(now, slot), ctx);
         if (!made) {
             if (made.error().code == Code::unavailable || made.error().code == Code::cancelled) {
                 return tl::unexpected(made.error());
@@ -106,7 +104,7 @@ Status Reconciler::name_migration(Look& now, const std::string& slot) {
     now.life.status = render_standing(standing);
     return parts_.records.write(sql::Durability::full, [&](store::Writer& writer) -> Status {
         TRY(writer.settle(now.life, now.life.generation));
-        TRY(writer.add_owned({now.life.id, 0, container_type, container_place, step.container}));
+        TRY(writer.add_owned({now.life.id, 0, container_type, engine_place, step.container}));
         return writer.add_event(make_event(now.life, "migrating",
                                            {{"tag", content.tag},
                                             {"slot", slot},

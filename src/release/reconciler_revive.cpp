@@ -71,9 +71,7 @@ Result<bool> Reconciler::revive(Look& now, const Context& ctx) {
         }
         const Content& content = now.standing.contents.at(slot);
         const auto before = parts;
-        Status up =
-            start_instances(parts_.engine, content,
-                            {{{"seatrial.life", now.life.id}}, keys_of(now, slot)}, &parts, ctx);
+        Status up = start_instances(parts_.engine, content, owner_of(now, slot), &parts, ctx);
         if (up) {
             up = await_health(parts_.engine, content, parts, ctx);
         }
@@ -94,7 +92,7 @@ Result<bool> Reconciler::revive(Look& now, const Context& ctx) {
         if (slot == state.stable) {
             // Users need it: tried again, with containers made anew. One that was started again
             // can be out of reach for good: an engine that was killed leaves parts of its network.
-            TRY(remove_instances(parts_.engine, parts, ctx));
+            TRY(remove_instances(parts_.engine, parts, owner_of(now, slot).network, ctx));
             return tl::unexpected(std::move(up).error());
         }
         // Nobody is on it, and it must not be in the way of others.

@@ -17,9 +17,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr const char* container_type = "docker-container";
-constexpr const char* container_place = "docker";
-
 std::string tag_of(const Standing& standing, const std::string& slot) {
     const auto content = standing.contents.find(slot);
     return content == standing.contents.end() ? "" : content->second.tag;
@@ -48,10 +45,22 @@ Status Reconciler::start(Look& now, const std::string& slot, const Context& ctx)
         TRY(parts_.records.write(sql::Durability::full, [&](store::Writer& writer) -> Status {
             TRY(writer.settle(now.life, now.life.generation));
             std::int64_t order = 0;
+            const auto own = [&](const char* type, const std::string& name) {
+                return writer.add_owned({now.life.id, order++, type, engine_place, name});
+            };
+            const Owner owner = owner_of(now, slot);
+            TRY(own(network_type, owner.network));
+            // Volumes stay: they are what releases leave to the next.
+            for (const auto& part : now.spec.wanted.components) {
+                for (const auto& volume : part.volumes) {
+                    if (volume.source.empty()) {
+                        TRY(own(volume_type, volume_name(owner.site, volume.name)));
+                    }
+                }
+            }
             for (const auto& [component, list] : standing.instances[slot]) {
                 for (const auto& one : list) {
-                    TRY(writer.add_owned(
-                        {now.life.id, order++, container_type, container_place, one.container}));
+                    TRY(own(container_type, one.container));
                 }
             }
             return writer.add_event(
@@ -64,8 +73,7 @@ Status Reconciler::start(Look& now, const std::string& slot, const Context& ctx)
         return {};
     }
     const Content& content = standing.contents.at(slot);
-    Status up = start_instances(parts_.engine, content,
-                                {{{"seatrial.life", now.life.id}}, keys_of(now, slot)},
+    Status up = start_instances(parts_.engine, content, owner_of(now, slot),
                                 &standing.instances[slot], ctx);
     if (up) {
         up = await_health(parts_.engine, content, standing.instances[slot], ctx);
@@ -220,7 +228,8 @@ Status Reconciler::retire(Look& now, const std::string& slot, const Context& ctx
     TRY(save(now));
     TRY(parts_.edge.refresh(ctx));
     TRY(failpoint("release.let_go"));
-    TRY(remove_instances(parts_.engine, instances, ctx));
+    const Owner owner = owner_of(now, slot);
+    TRY(remove_instances(parts_.engine, instances, owner.network, ctx));
     TRY(remove_key_files(keys_of(now, slot)));
     now.standing.instances.erase(slot);
     now.standing.contents.erase(slot);
@@ -231,9 +240,10 @@ Status Reconciler::retire(Look& now, const std::string& slot, const Context& ctx
         TRY(writer.settle(now.life, now.life.generation));
         for (const auto& [component, list] : instances) {
             for (const auto& one : list) {
-                TRY(writer.remove_owned(container_type, container_place, one.container));
+                TRY(writer.remove_owned(container_type, engine_place, one.container));
             }
         }
+        TRY(writer.remove_owned(network_type, engine_place, owner.network));
         return writer.add_event(make_event(now.life, "retired", {{"slot", slot}}));
     });
 }

@@ -97,21 +97,50 @@ Variables read_variables(const config::Environment& environment) {
     return read_variables(environment.release.env_files, environment.env);
 }
 
+ComponentVariables component_variables(const Component& part, const Variables& variables,
+                                       const std::string& tag) {
+    ComponentVariables out;
+    Values known = part.defaults;
+    for (const auto& [name, variable] : variables.values) {
+        known[name] = variable.value.reveal();
+    }
+    known["PORT"] = std::to_string(part.port);
+    known["SEATRIAL_RELEASE"] = tag;
+    for (const auto& [name, text] : part.templates) {
+        if (variables.values.contains(name)) {
+            continue;
+        }
+        const auto value = config::expand_template(text, known);
+        if (value) {
+            out.values[name] = Secret(*value);
+        } else {
+            out.faults.push_back({"seatrial.yaml", 0, "components." + part.name + ".env." + name,
+                                  value.error().message,
+                                  "give " + name + " in an env file of the environment", false});
+        }
+    }
+    for (const auto& [name, value] : known) {
+        out.values.try_emplace(name, Secret(value));
+    }
+    return out;
+}
+
 std::vector<Fault> check_variables(const config::App& app, const Content& content,
                                    const Values& built, const config::Environment& environment) {
     const Variables variables = read_variables(environment);
     std::vector<Fault> out = variables.faults;
     const std::string remedy = remedy_of(environment);
     for (const auto& part : content.components) {
-        Values values;
-        for (const auto& [name, variable] : variables.values) {
-            values[name] = variable.value.reveal();
-        }
+        Variables all = variables;
         for (const auto& [name, value] : part.env) {
-            values[name] = value;
+            all.values[name] = {Secret(value), "", 0};
         }
-        values["PORT"] = std::to_string(container_port);
-        values["SEATRIAL_RELEASE"] = content.tag;
+        const ComponentVariables given = component_variables(part, all, content.tag);
+        out.insert(out.end(), given.faults.begin(), given.faults.end());
+        Values values;
+        for (const auto& [name, value] : given.values) {
+            values[name] = value.reveal();
+        }
         add_faults(config::check_env(rules_for(app, part.name, false), values, remedy), variables,
                    environment, out);
     }

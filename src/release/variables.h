@@ -26,6 +26,15 @@ Variables read_variables(const std::vector<std::string>& files,
                          const std::map<std::string, std::string>& env);
 Variables read_variables(const config::Environment& environment);
 
+// What the containers of a component get: its defaults, the app's `env` of it, `variables`, its
+// port; later ones win.
+struct ComponentVariables {
+    std::map<std::string, Secret> values;
+    std::vector<config::Fault> faults;    // templates that name what no release has
+};
+ComponentVariables component_variables(const Component& part, const Variables& variables,
+                                       const std::string& tag);
+
 // The app's env schema against what each component of `content` gets; `built`: the release's
 // build-time values. Each fault once.
 std::vector<config::Fault> check_variables(const config::App& app, const Content& content,

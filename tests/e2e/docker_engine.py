@@ -89,6 +89,7 @@ class Engine:
         found = self.census()
         for path in [f"/containers{name}?force=1" for name in found["containers"]] + \
                 [f"/networks/{name}" for name in found["networks"]] + \
+                [f"/volumes/{name}?force=1" for name in found["volumes"]] + \
                 [f"/images/{name}?force=1" for name in self.images()]:
             with contextlib.suppress(AssertionError):    # gone, or a daemon made another one
                 self.call("DELETE", path)
