@@ -77,27 +77,41 @@ void check_places(const config::Server& server, const Context& ctx,
 }    // namespace
 
 int run_init(bool force, const Globals& globals) {
-    const std::filesystem::path file = "seatrial.yaml";
-    if (!force && ::access(file.c_str(), F_OK) == 0) {
-        return report(
-            {Code::refused, "seatrial.yaml is there already",
-             "edit it, check it with `seatrial check`, or write it anew with --force", "", nullptr},
-            globals);
-    }
     const auto findings = config::inspect_repository(std::filesystem::current_path());
     if (!findings) {
         return report(findings.error(), globals);
     }
-    if (const auto written = write_file_atomic(file, findings->yaml); !written) {
-        return report(written.error(), globals);
+    std::vector<std::pair<std::string, std::string>> files = {{"seatrial.yaml", findings->yaml}};
+    if (!findings->server_yaml.empty()) {
+        files.emplace_back("seatrial-server.yaml", findings->server_yaml);
+    }
+    for (const auto& [file, text] : files) {
+        if (!force && ::access(file.c_str(), F_OK) == 0) {
+            return report({Code::refused, file + " is there already",
+                           "edit it, check it with `seatrial check`, or write it anew with --force",
+                           "", nullptr},
+                          globals);
+        }
+    }
+    for (const auto& [file, text] : files) {
+        if (const auto written = write_file_atomic(file, text); !written) {
+            return report(written.error(), globals);
+        }
     }
     if (globals.json) {
-        print_json({{"file", file.string()},
+        json names = json::array();
+        for (const auto& [file, text] : files) {
+            names.push_back(file);
+        }
+        print_json({{"file", "seatrial.yaml"},
+                    {"files", names},
                     {"notes", findings->notes},
                     {"questions", findings->questions}});
         return 0;
     }
-    std::printf("wrote %s\n", paint(file.string(), Tone::bold).c_str());
+    for (const auto& [file, text] : files) {
+        std::printf("wrote %s\n", paint(file, Tone::bold).c_str());
+    }
     for (const auto& note : findings->notes) {
         std::printf("  %s %s\n", paint("found", Tone::good).c_str(), printable(note).c_str());
     }
@@ -105,6 +119,10 @@ int run_init(bool force, const Globals& globals) {
         std::printf("  %s %s\n", paint("check", Tone::warn).c_str(), printable(question).c_str());
     }
     std::printf("Next: read it, `seatrial check`, commit it, `seatrial up`.\n");
+    if (files.size() > 1) {
+        std::printf("For releases: seatrial-server.yaml belongs to the server, not into git: "
+                    "`seatrial serve --config seatrial-server.yaml`, `seatrial deploy stg`.\n");
+    }
     return 0;
 }
 

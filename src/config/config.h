@@ -42,6 +42,8 @@ std::vector<Fault> apply_variables(const Variables& variables, App& app, Server&
 Server default_server();
 // The built-in policy for a name: dev is as int, staging as stg, prod, production and live as prd.
 Environment default_environment(const std::string& name);
+// "staging" → "stg", "production" → "prd", "dev" → "int"; "" = of no known kind.
+std::string_view environment_kind(std::string_view name);
 // The environment with the app's tightening applied; not_found names the known ones.
 Result<Environment> environment_for(const Server& server, const App& app, const std::string& name);
 

@@ -115,6 +115,7 @@ Result<Findings> inspect_repository(const std::filesystem::path& root) {
     if (draft.parts.empty()) {
         inspect_procfile(repository, draft);
     }
+    take_over(repository, draft);
     inspect_static(repository, draft);
     add_placeholder(draft);
     name_parts(draft);
@@ -135,6 +136,12 @@ Result<Findings> inspect_repository(const std::filesystem::path& root) {
     const auto parsed = parse_app(out.yaml, "seatrial.yaml", false);
     if (!parsed.ok()) {
         return wrap(faults_to_error(parsed.faults), "the file made from this repository is faulty");
+    }
+    out.server_yaml = init::render_server(draft);
+    const auto server = parse_server(out.server_yaml, "server.yaml", false);
+    if (!out.server_yaml.empty() && !server.ok()) {
+        return wrap(faults_to_error(server.faults),
+                    "the server's file made from this repository is faulty");
     }
     return out;
 }

@@ -11,6 +11,7 @@ namespace seatrial::config {
 
 struct Findings {
     std::string yaml;                      // the file to write: commented, valid by construction
+    std::string server_yaml;               // the server's, from Compose and nginx files; "" = none
     std::vector<std::string> notes;        // "pnpm workspace with 2 packages", one line each
     std::vector<std::string> questions;    // what could not be told and what was assumed
 };

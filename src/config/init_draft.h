@@ -1,33 +1,15 @@
 // What the inspectors of init.h gather before it becomes a file. Inside config/ only.
 #pragma once
 
-#include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "config/app.h"
+#include "config/init_repository.h"
+
 namespace seatrial::config::init {
-
-// Reads files of a repository that nobody vouches for: regular files only, no links, at most
-// 1 MB each, paths below the root. Thread: any.
-class Repository {
-public:
-    explicit Repository(std::filesystem::path root) : root_(std::move(root)) {}
-    std::optional<std::string> read(std::string_view path) const;
-    bool has_file(std::string_view path) const;
-    bool has_folder(std::string_view path) const;
-    // Names of the folders in `path` ("" = root), sorted, at most 200; hidden ones, those
-    // that hold other people's code (node_modules, vendor) and odd names are left out.
-    std::vector<std::string> folders(std::string_view path) const;
-    // The first of `names` that is a file in `folder`; "" when none is.
-    std::string first_file(std::string_view folder,
-                           const std::vector<std::string_view>& names) const;
-    const std::filesystem::path& root() const { return root_; }
-
-private:
-    std::filesystem::path root_;
-};
 
 struct Part {
     std::string name;    // unique after finish()
@@ -37,6 +19,31 @@ struct Part {
     std::string folder;                   // cwd
     std::vector<std::pair<std::string, std::string>> env;
     std::string comment;
+    // Of releases.
+    std::optional<Build> build;
+    std::string image;
+    std::string path;                                            // "" = /
+    int container_port = 0;                                      // 0 = not known
+    std::vector<std::pair<std::string, std::string>> volumes;    // name, folder in the container
+    int instances = 1;
+};
+
+// An environment that takes releases, for the server's file.
+struct Place {
+    struct Key {
+        std::string name, file, target;
+    };
+    struct Volume {
+        std::string name, source;
+        bool read_only = false;
+    };
+    std::string name;
+    std::vector<int> ports;
+    std::vector<std::string> env_files;    // absolute
+    std::vector<std::pair<std::string, std::string>> env;
+    std::vector<Key> keys;
+    std::vector<Volume> volumes;
+    std::string network;    // of the engine; "" = none
 };
 
 struct InstallStep {
@@ -55,6 +62,7 @@ struct EnvLine {
 struct Draft {
     std::string app;
     std::vector<Part> parts;
+    std::vector<Place> places;
     std::vector<InstallStep> installs;
     std::vector<std::string> install_comments;
     std::string migrate;
@@ -71,9 +79,6 @@ struct Draft {
     void set_migrate(std::string run, std::string folder);
 };
 
-// Below the root, and made of characters that no shell reads in its own way.
-bool is_plain_path(std::string_view path);
-std::string join_path(std::string_view folder, std::string_view name);
 // The path in `text` of a route that answers for health ("/healthz", "/health"), else "".
 std::string health_route(std::string_view text);
 // True when `text` contains `word` between characters that are not part of a package name.
@@ -84,9 +89,17 @@ void inspect_node(const Repository& repository, Draft& draft);
 void inspect_python(const Repository& repository, Draft& draft);
 void inspect_procfile(const Repository& repository, Draft& draft);
 void inspect_compose(const Repository& repository, Draft& draft);
+// The app's services of a Compose file, with the routes of an nginx.conf: init_takeover.cpp.
+void take_over(const Repository& repository, Draft& draft);
 void inspect_env_example(const Repository& repository, Draft& draft);
 
-// init_render.cpp: the commented file.
+// "" when `image` is no service that previews would share, else what it is: "postgres", "Redis".
+std::string_view shared_service(std::string_view image);
+std::string compose_file(const Repository& repository);    // "" = none
+
+// init_render.cpp: the commented file; init_render_server.cpp: the server's, "" without places.
+std::string yaml_text(const std::string& text, bool flow = false);
 std::string render(const Draft& draft);
+std::string render_server(const Draft& draft);
 
 }    // namespace seatrial::config::init

@@ -6,10 +6,9 @@
 #include "config/values.h"
 
 namespace seatrial::config::init {
-namespace {
 
 // Plain where YAML reads it as it stands, else in double quotes. `flow`: inside [] or {}.
-std::string yaml_text(const std::string& text, bool flow = false) {
+std::string yaml_text(const std::string& text, bool flow) {
     constexpr std::string_view indicators = "-?:,[]{}#&*!|>'\"%@` ~";
     const bool special =
         text.empty() || indicators.find(text.front()) != std::string_view::npos ||
@@ -24,6 +23,8 @@ std::string yaml_text(const std::string& text, bool flow = false) {
                ? nlohmann::json(text).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace)
                : text;
 }
+
+namespace {
 
 std::string yaml_list(const std::vector<std::string>& items) {
     std::string out;
@@ -56,6 +57,21 @@ std::string with_port(std::string text, const std::string& port, std::string_vie
     return text;
 }
 
+std::string render_build(const Build& build) {
+    std::string args;
+    for (const auto& [name, value] : build.args) {
+        args += (args.empty() ? "" : ", ") + name + ": " + yaml_text(value, true);
+    }
+    if (build.file == "Dockerfile" && build.target.empty() && args.empty()) {
+        return build.context.empty() ? "." : yaml_text(build.context);
+    }
+    std::string out = "context: " + (build.context.empty() ? "." : yaml_text(build.context, true));
+    out += build.file == "Dockerfile" ? "" : ", file: " + yaml_text(build.file, true);
+    out += build.target.empty() ? "" : ", target: " + yaml_text(build.target, true);
+    out += args.empty() ? "" : ", args: { " + args + " }";
+    return "{ " + out + " }";
+}
+
 std::string render_part(const Part& part, bool first) {
     const std::string port = variable_prefix(part.name) + "_PORT";
     std::string out = "  " + part.name + ":\n";
@@ -77,6 +93,26 @@ std::string render_part(const Part& part, bool first) {
         } else if (part.health) {
             out += "    health: " + yaml_text(*part.health) +
                    (first ? "    # up when this answers 2xx or 3xx\n" : "\n");
+        }
+    }
+    if (part.build) {
+        out += "    build: " + render_build(*part.build) + "\n";
+    } else if (!part.image.empty()) {
+        out += "    image: " + yaml_text(part.image) + "\n";
+    }
+    if (part.has_port && part.container_port > 0) {
+        out += "    container_port: " + std::to_string(part.container_port) + "\n";
+    }
+    if (part.has_port && !part.path.empty() && part.path != "/") {
+        out += "    path: " + yaml_text(part.path) + "\n";
+    }
+    if (part.instances > 1) {
+        out += "    instances: " + std::to_string(part.instances) + "\n";
+    }
+    if (!part.volumes.empty()) {
+        out += "    volumes:\n";
+        for (const auto& [name, target] : part.volumes) {
+            out += "      " + name + ": " + yaml_text(target) + "\n";
         }
     }
     if (!part.env.empty()) {

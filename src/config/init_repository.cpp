@@ -87,6 +87,21 @@ std::vector<std::string> Repository::folders(std::string_view path) const {
     return out;
 }
 
+std::vector<std::string> Repository::files(std::string_view path) const {
+    std::vector<std::string> out;
+    std::error_code error;
+    std::filesystem::directory_iterator entries(root_ / path, error);
+    const std::filesystem::directory_iterator end;
+    for (; !error && entries != end && out.size() < folder_limit; entries.increment(error)) {
+        const std::string name = entries->path().filename();
+        if (!name.starts_with('.') && is_plain_path(name) && has_file(join_path(path, name))) {
+            out.push_back(name);
+        }
+    }
+    std::ranges::sort(out);
+    return out;
+}
+
 std::string Repository::first_file(std::string_view folder,
                                    const std::vector<std::string_view>& names) const {
     for (const auto name : names) {

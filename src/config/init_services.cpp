@@ -2,11 +2,11 @@
 #include <cctype>
 
 #include "base/text.h"
+#include "config/compose.h"
 #include "config/env_file.h"
 #include "config/init_draft.h"
 #include "config/secret_text.h"
 #include "config/values.h"
-#include "config/yaml.h"
 
 namespace seatrial::config::init {
 namespace {
@@ -45,26 +45,6 @@ bool is_database_name(std::string_view name) {
     return !name.empty() && name.size() <= 63 && std::ranges::all_of(name, [](unsigned char c) {
         return std::isalnum(c) != 0 || c == '_' || c == '-';
     });
-}
-
-// POSTGRES_DB of a service: a map, or a list of NAME=value; "${X:-shop}" counts as shop.
-std::string postgres_database(const Node& service) {
-    std::string value;
-    if (const Node* environment = service.find("environment")) {
-        for (const auto& child : environment->children) {
-            constexpr std::string_view prefix = "POSTGRES_DB=";
-            if (child.key == "POSTGRES_DB") {
-                value = child.text;
-            } else if (child.text.starts_with(prefix)) {
-                value = child.text.substr(prefix.size());
-            }
-        }
-    }
-    const auto fallback = value.find(":-");
-    if (value.starts_with("${") && value.ends_with('}') && fallback != std::string::npos) {
-        value = value.substr(fallback + 2, value.size() - fallback - 3);
-    }
-    return is_database_name(value) ? value : std::string();
 }
 
 // "postgres://u:p@host:5432/shop_dev?x" -> "shop_dev".
@@ -183,38 +163,45 @@ void inspect_procfile(const Repository& repository, Draft& draft) {
     }
 }
 
-void inspect_compose(const Repository& repository, Draft& draft) {
-    const auto file = repository.first_file(
+std::string_view shared_service(std::string_view image) {
+    const auto name = image.substr(0, image.find_first_of("@:", image.find_last_of('/') + 1));
+    const auto base = name.substr(name.find_last_of('/') + 1);
+    const auto* const known = std::ranges::find_if(
+        services, [&](const Service& item) { return base.starts_with(item.image); });
+    return known == std::end(services) ? std::string_view{} : known->kind;
+}
+
+std::string compose_file(const Repository& repository) {
+    return repository.first_file(
         "", {"compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"});
+}
+
+void inspect_compose(const Repository& repository, Draft& draft) {
+    const auto file = compose_file(repository);
     const auto text = file.empty() ? std::nullopt : repository.read(file);
     if (!text) {
         return;
     }
-    const auto document = parse_yaml(*text, file);
-    const Node* list = document.root.find("services");
-    if (list == nullptr || !document.complete) {
+    const auto compose = read_compose(*text, file);
+    if (!compose.readable) {
         draft.questions.push_back(file + " cannot be read and was left out");
         return;
     }
-    for (const auto& service : list->children) {
-        const Node* image = service.find("image");
-        std::string name = image == nullptr ? "" : image->text;
-        name = name.substr(0, name.find_first_of("@:", name.find_last_of('/') + 1));
-        const auto base = name.substr(name.find_last_of('/') + 1);
-        const auto* const known = std::ranges::find_if(
-            services, [&](const Service& item) { return base.starts_with(item.image); });
-        if (known == std::end(services)) {
+    for (const auto& service : compose.services) {
+        const auto kind = shared_service(service.image);
+        if (kind.empty()) {
             continue;
         }
-        if (known->kind != "postgres") {
-            draft.questions.push_back(std::string(known->kind) + " (in " + file +
+        if (kind != "postgres") {
+            draft.questions.push_back(std::string(kind) + " (in " + file +
                                       "): previews would share one; give its URL under env");
             continue;
         }
         draft.set_engine("postgres");
         draft.notes.push_back("PostgreSQL (in " + file + ")");
-        if (const auto database = postgres_database(service); !database.empty()) {
-            draft.database_template = database;
+        const auto database = service.environment.find("POSTGRES_DB");
+        if (database != service.environment.end() && is_database_name(database->second)) {
+            draft.database_template = database->second;
         }
     }
 }

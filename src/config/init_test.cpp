@@ -1,11 +1,6 @@
-#include "config/init.h"
-
 #include <gmock/gmock.h>
-#include <sys/stat.h>
 
-#include <fstream>
-
-#include "config/config.h"
+#include "config/init_fixture.h"
 
 namespace seatrial::config {
 namespace {
@@ -16,54 +11,6 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::IsSupersetOf;
 using testing::Not;
-
-using Files = std::vector<std::pair<std::string, std::string>>;
-
-// A repository in a folder of its own.
-class Init : public testing::Test {
-protected:
-    void SetUp() override {
-        std::string pattern = testing::TempDir() + "seatrial-init-XXXXXX";
-        ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
-        folder_ = pattern;
-        root_ = folder_ / "shop";
-        std::filesystem::create_directory(root_);
-    }
-    void TearDown() override { std::filesystem::remove_all(folder_); }
-
-    void write(const Files& files) {
-        for (const auto& [path, text] : files) {
-            std::filesystem::create_directories((root_ / path).parent_path());
-            std::ofstream(root_ / path) << text;
-        }
-    }
-    // The file made from `files`, read back; it must be without fault.
-    App inspect(const Files& files) {
-        write(files);
-        const auto result = inspect_repository(root_);
-        if (!result) {
-            ADD_FAILURE() << render_error(result.error());
-            return {};
-        }
-        findings_ = *result;
-        const auto parsed = parse_app(findings_.yaml, "seatrial.yaml", false);
-        for (const auto& fault : parsed.faults) {
-            ADD_FAILURE() << render_fault(fault) << "\n" << findings_.yaml;
-        }
-        return parsed.value;
-    }
-
-    std::filesystem::path folder_, root_;
-    Findings findings_;
-};
-
-std::vector<std::string> names(const App& app) {
-    std::vector<std::string> out;
-    for (const auto& component : app.components) {
-        out.push_back(component.name);
-    }
-    return out;
-}
 
 TEST_F(Init, NpmWithScriptsForWebAndApi) {
     const App app = inspect({

@@ -251,6 +251,16 @@ std::optional<ListenAddress> parse_listen(std::string_view text) {
     return out;
 }
 
+std::string_view environment_kind(std::string_view name) {
+    for (const auto& policy : policies) {
+        const auto aliases = split(policy.alias, '|');
+        if (name == policy.name || std::ranges::find(aliases, name) != aliases.end()) {
+            return policy.name;
+        }
+    }
+    return {};
+}
+
 Environment default_environment(const std::string& name) {
     Environment out;
     out.name = name;

@@ -106,18 +106,25 @@ ComponentVariables component_variables(const Component& part, const Variables& v
     }
     known["PORT"] = std::to_string(part.port);
     known["SEATRIAL_RELEASE"] = tag;
-    for (const auto& [name, text] : part.templates) {
-        if (variables.values.contains(name)) {
-            continue;
-        }
+    const auto expand = [&](const std::string& name, const std::string& text, const Fault& fault) {
         const auto value = config::expand_template(text, known);
         if (value) {
             out.values[name] = Secret(*value);
         } else {
-            out.faults.push_back({"seatrial.yaml", 0, "components." + part.name + ".env." + name,
-                                  value.error().message,
-                                  "give " + name + " in an env file of the environment", false});
+            out.faults.push_back(fault);
+            out.faults.back().message = value.error().message;
         }
+    };
+    for (const auto& [name, text] : part.templates) {
+        if (!variables.values.contains(name)) {
+            expand(name, text,
+                   {"seatrial.yaml", 0, "components." + part.name + ".env." + name, "",
+                    "give " + name + " in an env file of the environment", false});
+        }
+    }
+    for (const auto& [name, text] : part.env) {
+        expand(name, text,
+               {"", 0, "env." + name, "", "write the value out in the server's file", false});
     }
     for (const auto& [name, value] : known) {
         out.values.try_emplace(name, Secret(value));
