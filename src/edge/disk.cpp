@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "crypto/crypto.h"
+#include "edge/ports.h"
 #include "process/command.h"
 
 namespace seatrial::edge {
@@ -95,6 +96,10 @@ Result<Wanted> Disk::usable(Wanted wanted, std::vector<std::string>* warnings, c
     const auto sift = [&](std::vector<Listen>* listens) -> Status {
         std::vector<Listen> good;
         for (const auto& listen : *listens) {
+            if (const auto obstacle = find_obstacle(listen)) {
+                warnings->push_back(to_string(listen) + " is not served: " + *obstacle);
+                continue;
+            }
             if (!listen.certificate.empty()) {
                 TRY_ASSIGN(const bool fine, good_certificate(listen.certificate, ctx));
                 if (!fine) {

@@ -28,8 +28,8 @@ public:
     Status write_config(const Wanted& wanted, const PreviewSeats& seats,
                         const std::string& structure, bool checked, const Context& ctx);
 
-    // Without the listeners whose certificate cannot be used, each named in `warnings`: one bad
-    // file must not stop the rest.
+    // Without the listeners that another program has, or whose certificate cannot be used, each
+    // named in `warnings`: one of them must not stop the rest.
     Result<Wanted> usable(Wanted wanted, std::vector<std::string>* warnings, const Context& ctx);
     // Names the structure, certificates' contents included.
     std::string structure(const Wanted& wanted) const;

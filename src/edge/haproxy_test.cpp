@@ -523,12 +523,24 @@ TEST_F(HaproxyTest, ABadCertificateOrConfigurationStopsNobodyElse) {
     ASSERT_EQ(applied.warnings.size(), 1U);
     EXPECT_NE(applied.warnings[0].find("bad.pem"), std::string::npos);
     EXPECT_EQ(get("/"), "200 web");
-    // A port that somebody has cannot be bound: the reload is refused, what ran goes on.
-    const TestServer squatter(AF_INET, [](int, int, const Context&) {});
-    site().listens[1] = {"127.0.0.1", squatter.port(), {}};
-    const auto refused = haproxy->apply(wanted, soon());
-    ASSERT_FALSE(refused);
-    EXPECT_EQ(get("/"), "200 web");
+    // Nor does a port that another program has; it is served once that one lets go.
+    const int port = [&] {
+        const TestServer squatter(AF_INET, [](int, int, const Context&) {});
+        site().listens[1] = {"127.0.0.1", squatter.port(), {}};
+        site().stable = "b";
+        put("b", web, web);
+        const Applied without = apply();
+        EXPECT_EQ(without.warnings.size(), 1U);
+        EXPECT_NE(without.warnings[0].find("another program"), std::string::npos);
+        EXPECT_EQ(get("/"), "200 web");
+        return squatter.port();
+    }();
+    EXPECT_TRUE(apply().warnings.empty());
+    net::ClientRequest asked;
+    asked.url = "http://127.0.0.1:" + std::to_string(port) + "/";
+    const auto answer = client.request(asked, soon());
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(answer->status, 200);
 }
 
 TEST_F(HaproxyTest, NobodyThereIsUnavailable) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "log/log.h"
 #include "release/deployment.h"
 
 namespace seatrial::release {
@@ -47,6 +48,17 @@ Status EdgeControl::start(const edge::Wanted& wanted, const Context& ctx) {
 
 Result<edge::Applied> EdgeControl::refresh(const Context& ctx) {
     const std::lock_guard lock(mutex_);
+    TRY_ASSIGN(auto applied, refresh_locked(ctx));
+    for (const auto& warning : applied.warnings) {
+        if (std::ranges::find(told_, warning) == told_.end()) {
+            log::warn(warning);
+        }
+    }
+    told_ = applied.warnings;
+    return applied;
+}
+
+Result<edge::Applied> EdgeControl::refresh_locked(const Context& ctx) {
     TRY_ASSIGN(const edge::Wanted now, wanted());
     if (now.sites.empty() && !haproxy_.ping(ctx)) {
         return edge::Applied();

@@ -33,11 +33,13 @@ public:
 private:
     Result<edge::Wanted> wanted() const;
     Status start(const edge::Wanted& wanted, const Context& ctx);
+    Result<edge::Applied> refresh_locked(const Context& ctx);
 
     store::Records& records_;
     edge::Haproxy haproxy_;
     Launch launch_;
     std::mutex mutex_;
+    std::vector<std::string> told_;    // warnings that the log has
 };
 
 }    // namespace seatrial::release

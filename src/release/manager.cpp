@@ -5,6 +5,7 @@
 #include "base/failpoint.h"
 #include "base/names.h"
 #include "crypto/crypto.h"
+#include "edge/ports.h"
 #include "release/builder.h"
 #include "release/database.h"
 #include "release/incident.h"
@@ -283,9 +284,37 @@ Result<Deploying> Manager::propose(const approval::Rules& rules, const approval:
     return out;
 }
 
+// Each app needs ports of its own: what two want, neither could have.
+Status Manager::check_ports(const DeployRequest& request) {
+    store::LifeFilter filter;
+    filter.kind = deployment_kind;
+    TRY_ASSIGN(const auto lives, records_.lives(filter));
+    for (const auto& life : lives) {
+        if (life.app == request.app && life.env == request.env) {
+            continue;
+        }
+        TRY_ASSIGN(const Spec other, parse_spec(life.spec));
+        for (const auto& listen : request.settings.listens) {
+            for (const auto& has : other.settings.listens) {
+                const bool meet =
+                    listen.address.empty() || has.address.empty() || listen.address == has.address;
+                if (listen.port == has.port && meet) {
+                    return fail(
+                        Code::conflict,
+                        edge::to_string(listen) + " is the port of " + life.app + " in " + life.env,
+                        "give " + request.app +
+                            " an environment with a port of its own in the server's file");
+                }
+            }
+        }
+    }
+    return edge::check_obstacles(request.settings.listens);
+}
+
 Result<Deploying> Manager::put_deploy(const DeployRequest& request,
                                       const approval::Decision* decision) {
     TRY(check_request(request));
+    TRY(check_ports(request));
     return propose(
         request.rules, decision,
         {approval::deploy_action,

@@ -72,6 +72,7 @@ public:
                            const std::string& actor);
 
 private:
+    Status check_ports(const DeployRequest& request);
     Result<Deploying> put_deploy(const DeployRequest& request, const approval::Decision* decision);
     Result<Deploying> put_rollback(const RollbackRequest& request,
                                    const approval::Decision* decision);

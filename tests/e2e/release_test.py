@@ -166,6 +166,37 @@ def test_what_cannot_be_done_is_said(wares):
     assert wares.run("promote", ok=False).code == 4
 
 
+def test_a_port_that_another_program_has_is_said_and_harms_nobody(wares):
+    """The first release of stg while production serves: the edge cannot have stg's port."""
+    release = wares.run("build", "--json").json["tag"]
+    wares.run("deploy", "prd", "--release", release, "--wait")
+    prober = Prober(wares.url("prd"), rate=20)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", wares.ports["stg"]))
+        other.listen()
+        failed = wares.run("deploy", "stg", "--release", release, ok=False)
+        assert failed.code == 1, failed
+        assert f"127.0.0.1:{wares.ports['stg']}" in failed.err and "another program" in failed.err
+        # Production goes on, also through what comes next there.
+        wares.build()
+        wares.run("deploy", "prd", "--wait")
+        assert wares.text("prd") == "text 1 here"
+    wares.run("deploy", "stg", "--wait")
+    assert wares.text("stg") == "text 1 here"
+    asked = prober.stop()
+    assert asked["failed"] == [], asked
+
+
+def test_a_second_app_needs_ports_of_its_own(wares):
+    wares.run("deploy", "stg")
+    wares.repo.commit({"seatrial.yaml": APP_YAML.replace("app: wares", "app: goods")})
+    refused = wares.run("deploy", "stg", ok=False)
+    assert refused.code == 1 and "is the port of wares in stg" in refused.err, refused
+    assert "environment with a port of its own" in refused.err
+    wares.run("deploy", "prd", "--wait")
+    assert wares.text("stg") == wares.text("prd") == "one here"
+
+
 @pytest.mark.parametrize("mode,cause,switched", [
     ("fails_to_boot", "ended with exit code 3", False),
     ("dies", "it ended again and again|error rate", True),
