@@ -13,6 +13,7 @@
 #include "http/router.h"
 #include "preview/manager.h"
 #include "release/manager.h"
+#include "secrets/source.h"
 
 namespace seatrial::api {
 
@@ -35,6 +36,7 @@ struct Services {
     EventHub& events;
     LogFollower& logs;
     BuildLogs& builds;
+    secrets::Sources sources;
     ServerInfo info{};
     std::function<Status(bool dry_run, bool confirmed, nlohmann::json& report, const Context& ctx)>
         sweep{};

@@ -196,7 +196,8 @@ http::Response get_server(Services& services, const http::Request& request, cons
                 {"health", services.health()}};
     if (query(request, "engine") == "1") {
         out["engine"] = look_at_engine(services, ctx);
-        out["environments"] = look_at_environments(*services.parts.config.get(), ctx);
+        out["environments"] =
+            look_at_environments(*services.parts.config.get(), services.sources, ctx);
     }
     return answer(200, out);
 }

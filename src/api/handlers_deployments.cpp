@@ -7,7 +7,6 @@
 #include "api/releases.h"
 #include "base/text.h"
 #include "release/compare.h"
-#include "release/key_files.h"
 #include "release/variables.h"
 
 namespace seatrial::api {
@@ -55,13 +54,13 @@ Result<std::string> serving_in(Services& services, const std::string& app, const
 
 // A promotion proves that both places are the same.
 Status compare(const config::Server& server, const config::Environment& environment,
-               const Wanted& wanted, release::DeployRequest& out) {
+               const Wanted& wanted, release::Reader& reader, release::DeployRequest& out) {
     const auto from = server.environments.find(wanted.from);
     if (from == server.environments.end()) {
         return {};
     }
     out.from = wanted.from;
-    out.differences = release::differences(from->second, environment);
+    TRY_ASSIGN(out.differences, release::differences(from->second, environment, reader));
     if (out.differences.empty() || wanted.allow_differences) {
         return {};
     }
@@ -73,9 +72,22 @@ Status compare(const config::Server& server, const config::Environment& environm
 }
 
 // One database for both: what changes it here changes it there, so the stricter rules count.
-void add_shared(const Services& services, const config::Server& server,
-                const config::Environment& environment, release::DeployRequest& out) {
-    for (const auto& shared : release::shared_databases(server, environment)) {
+Status add_shared(const Services& services, const config::Server& server,
+                  const config::Environment& environment, release::Reader& reader,
+                  release::DeployRequest& out) {
+    TRY_ASSIGN(const auto all, release::shared_databases(server, environment, reader));
+    for (const auto& shared : all) {
+        if (shared.variable.empty() && out.content.migration.argv.empty()) {
+            continue;    // it is told
+        }
+        if (shared.variable.empty()) {
+            return fail(Code::unavailable,
+                        "whether " + shared.env +
+                            " has the same database, and a say about this migration, cannot be "
+                            "told: " +
+                            shared.why,
+                        "try again when it can");
+        }
         out.shares.push_back(shared.env);
         const auto rules =
             approval_rules(services, server.environments.at(shared.env), approval::deploy_action);
@@ -84,6 +96,7 @@ void add_shared(const Services& services, const config::Server& server,
             out.rules_of = shared.env;
         }
     }
+    return {};
 }
 
 json slot_json(const std::string& name, const release::Slot& slot,
@@ -194,48 +207,6 @@ http::Response accepted(Services& services, const Result<release::Deploying>& in
 
 }    // namespace
 
-Status check_place(const config::App& app, const release::Release& release,
-                   const release::Content& content, const config::Server& server,
-                   const config::Environment& environment, std::vector<std::string>& notes,
-                   const Context& ctx) {
-    auto faults = release::check_files(environment, ctx);
-    for (auto& fault : release::check_variables(app, content, release.values, environment)) {
-        faults.push_back(std::move(fault));
-    }
-    TRY(release::refuse_faults(faults, "the variables and files of " + environment.name +
-                                           " are not right for " + release.tag));
-    for (const auto& fault : faults) {
-        notes.push_back(config::render_fault(fault));
-    }
-    for (auto& note : release::environment_notes(server, environment)) {
-        notes.push_back(std::move(note));
-    }
-    return {};
-}
-
-json look_at_environments(const config::Server& server, const Context& ctx) {
-    json out = json::object();
-    for (const auto& [name, environment] : server.environments) {
-        if (environment.release.listen.empty()) {
-            continue;
-        }
-        json bad = json::array();
-        json odd = json::array();
-        auto faults = release::check_files(environment, ctx);
-        for (auto& fault : release::read_variables(environment).faults) {
-            faults.push_back(std::move(fault));
-        }
-        for (const auto& fault : faults) {
-            (fault.warning ? odd : bad).push_back(config::render_fault(fault));
-        }
-        for (auto& note : release::environment_notes(server, environment)) {
-            odd.push_back(std::move(note));
-        }
-        out[name] = {{"faults", bad}, {"notes", odd}};
-    }
-    return out;
-}
-
 json deploying_json(const release::Deploying& in) {
     return {{"life", in.life}, {"generation", in.generation}, {"after", in.after}};
 }
@@ -260,9 +231,10 @@ Result<release::DeployRequest> make_deploy_request(Services& services, const Wan
     out.rules = approval_rules(services, environment, approval::deploy_action);
     TRY_ASSIGN(out.settings, release::make_settings(app, environment));
     out.content = release::make_content(found, app, environment);
-    TRY(check_place(app, found, out.content, *server, environment, out.notes, ctx));
-    TRY(compare(*server, environment, wanted, out));
-    add_shared(services, *server, environment, out);
+    release::Reader reader(services.sources, ctx);
+    TRY(check_place(app, found, out.content, *server, environment, reader, out.notes, ctx));
+    TRY(compare(*server, environment, wanted, reader, out));
+    TRY(add_shared(services, *server, environment, reader, out));
     return out;
 }
 

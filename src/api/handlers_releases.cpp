@@ -56,20 +56,14 @@ json dropped_json(const std::vector<release::DroppedImage>& images) {
 
 // Before anything is built: what the environment that it is for would refuse anyway.
 Status check_early(const config::Server& server, const release::BuildRequest& wanted,
-                   const std::string& env, const Context& ctx) {
+                   const std::string& env, release::Reader& reader, const Context& ctx) {
     TRY_ASSIGN(const auto environment, config::environment_for(server, wanted.app, env));
     TRY(release::make_settings(wanted.app, environment));
-    release::Release draft;
-    draft.tag = "commit " + wanted.commit.substr(0, 12);
-    for (const auto& part : wanted.app.components) {
-        if (part.build || !part.image.empty()) {
-            draft.components[part.name] = {};
-        }
-    }
+    auto draft = draft_release(wanted.app, "commit " + wanted.commit.substr(0, 12));
     const auto content = release::make_content(draft, wanted.app, environment);
     draft.values = wanted.values;
     std::vector<std::string> notes;
-    return check_place(wanted.app, draft, content, server, environment, notes, ctx);
+    return check_place(wanted.app, draft, content, server, environment, reader, notes, ctx);
 }
 
 Result<json> build_release(Services& services, const http::Request& request, const json& body,
@@ -100,9 +94,10 @@ Result<json> build_release(Services& services, const http::Request& request, con
             Error{Code::not_found, "the commit has not been sent yet", "", "", nullptr, "commit"});
     }
     const auto server = services.parts.config.get();
-    TRY_ASSIGN(wanted.values, release::build_values(wanted.app, *server));
+    release::Reader reader(services.sources, ctx);
+    TRY_ASSIGN(wanted.values, release::build_values(wanted.app, *server, reader));
     if (const std::string env = body.value("env", ""); !env.empty()) {
-        TRY(check_early(*server, wanted, env, ctx));
+        TRY(check_early(*server, wanted, env, reader, ctx));
     }
     TRY_ASSIGN(wanted.means, release::choose_means(server->docker_builder,
                                                    services.parts.layout.data / "scratch", ctx));

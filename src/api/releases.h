@@ -7,6 +7,7 @@
 #include "api/api.h"
 #include "config/config.h"
 #include "release/builder.h"
+#include "release/variables.h"
 
 namespace seatrial::api {
 
@@ -24,13 +25,17 @@ struct Wanted {
     std::string from{};
     bool allow_differences = false;
 };
+// As if it were built: for what is checked before.
+release::Release draft_release(const config::App& app, const std::string& tag);
 // Of files and variables, all at once, as `invalid`; `notes` gets what is only told.
 Status check_place(const config::App& app, const release::Release& release,
                    const release::Content& content, const config::Server& server,
-                   const config::Environment& environment, std::vector<std::string>& notes,
-                   const Context& ctx);
-// Of each environment that takes releases: what is wrong with its files, or odd, as lines.
-nlohmann::json look_at_environments(const config::Server& server, const Context& ctx);
+                   const config::Environment& environment, release::Reader& reader,
+                   std::vector<std::string>& notes, const Context& ctx);
+// Of each environment that takes releases: what is wrong with its files and sources, or odd, as
+// lines.
+nlohmann::json look_at_environments(const config::Server& server, const secrets::Sources& sources,
+                                    const Context& ctx);
 // With the environment's rules as they are now. `not_found` also when its images are gone.
 Result<release::DeployRequest> make_deploy_request(Services& services, const Wanted& wanted,
                                                    const Context& ctx);

@@ -197,7 +197,7 @@ private:
     Status start_servers() {
         auto services = std::make_shared<api::Services>(
             api::Services{*manager_, releases_->manager(), releases_->engine(), *parts_, *events_,
-                          logs_, builds_});
+                          logs_, builds_, releases_->sources()});
         services->info = {version,
                           instance_.id,
                           options_.data,

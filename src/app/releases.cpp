@@ -8,6 +8,9 @@
 #include "docker/events.h"
 #include "log/log.h"
 #include "release/pointers.h"
+#include "secrets/aws/aws.h"
+#include "secrets/doppler/doppler.h"
+#include "secrets/vault/vault.h"
 
 namespace seatrial::app {
 namespace {
@@ -18,11 +21,20 @@ constexpr const char* approvals_timer = "approvals";
 constexpr std::chrono::milliseconds longest_sleep{15 * 60'000};
 constexpr auto refresh_time = std::chrono::seconds(30);
 
+secrets::Sources make_sources() {
+    secrets::Sources out;
+    out.add("doppler", std::make_shared<secrets::doppler::Doppler>());
+    out.add("aws", std::make_shared<secrets::aws::Aws>());
+    out.add("vault", std::make_shared<secrets::vault::Vault>());
+    return out;
+}
+
 }    // namespace
 
 Releases::Releases(const ReleaseParts& parts)
     : parts_(parts),
       engine_(parts.docker_socket, parts.instance),
+      sources_(make_sources()),
       watcher_([this](const std::string&) {
           // The edge ended: users wait for it.
           parts_.subjects.submit(
@@ -39,7 +51,7 @@ Releases::Releases(const ReleaseParts& parts)
                 return launch_edge(argv, ctx);
             }),
       reconciler_(release::Parts{parts.records, engine_, edge_, parts.subjects, parts.timers,
-                                 parts.instance, parts.data / "keys"}),
+                                 parts.instance, parts.data / "keys", sources_}),
       manager_(parts.records, reconciler_) {}
 
 std::string Releases::edge_run() const {

@@ -41,6 +41,7 @@ public:
 
     docker::Engine& engine() { return engine_; }
     release::Manager& manager() { return manager_; }
+    const secrets::Sources& sources() const { return sources_; }
 
 private:
     void watch();
@@ -54,6 +55,7 @@ private:
 
     ReleaseParts parts_;
     docker::Engine engine_;
+    secrets::Sources sources_;
     preview::Watcher watcher_;
     release::EdgeControl edge_;
     release::Reconciler reconciler_;

@@ -53,7 +53,8 @@ Status write_file_atomic(const std::filesystem::path& path, std::string_view con
     const std::filesystem::path tmp = path.string() + ".tmp";
     {
         const Fd fd(::open(tmp.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode));
-        if (!fd) {
+        // Whatever the umask says, and whoever left it there.
+        if (!fd || ::fchmod(fd.get(), mode) != 0) {
             return fail_errno("cannot write " + tmp.string(), errno);
         }
         while (!content.empty()) {

@@ -27,6 +27,7 @@ struct Options {
     CleanupOptions cleanup;
     DeployOptions deploy;
     ApprovalOptions approval;
+    EnvOptions env;
     double hours = 0;
     bool force = false;
     std::string file = "seatrial.yaml", shell, folder;

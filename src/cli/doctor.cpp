@@ -111,8 +111,12 @@ void add_environments(std::vector<Finding>& findings, const json& environments) 
             }
         }
         if (findings.size() == before) {
+            const auto sources = seen.value("sources", std::vector<std::string>());
             findings.push_back(
-                {"environment " + name, "good", "its files are as they must be", ""});
+                {"environment " + name, "good",
+                 "its files are as they must be" +
+                     (sources.empty() ? "" : "; " + join(sources, ", ") + " answers"),
+                 ""});
         }
     }
 }

@@ -57,6 +57,11 @@ struct ApprovalOptions {
     std::string app, env;
     bool all = false;
 };
+struct EnvOptions {
+    std::string action;    // check | sync | example | diff
+    std::string env, other;
+    bool dry_run = false, adopt = false, force = false;
+};
 struct StopOptions : KeyOptions {
     bool no_wait = false;
 };
@@ -89,6 +94,7 @@ int run_incidents(const DeployOptions& options, const Globals& globals);
 int run_approvals(const ApprovalOptions& options, const Globals& globals);
 int run_approve(const ApprovalOptions& options, const Globals& globals);
 int run_reject(const ApprovalOptions& options, const Globals& globals);
+int run_env(const EnvOptions& options, const Globals& globals);
 int run_reference(const std::string& folder);
 
 // Tells what went wrong on stderr (what, why, what to do) or, with --json, as one document on

@@ -14,6 +14,7 @@
 #include "cli/reference.h"
 #include "config/config.h"
 #include "config/init.h"
+#include "config/secret_text.h"
 #include "git/ignored.h"
 #include "release/key_files.h"
 #include "release/variables.h"
@@ -43,7 +44,7 @@ void check_tracked(const config::App& app, const Context& ctx, std::vector<confi
     for (const auto& path : tracked.value_or(std::vector<std::string>())) {
         const bool meant = is_meant_for_git(path, app);
         const auto text = read_file(path, file_limit);
-        if (text && release::is_private_key(*text)) {
+        if (text && config::is_private_key(*text)) {
             faults.push_back({path, 0, "", "holds a private key, and is tracked by git",
                               "git rm --cached " + path + ", and make a new key", false});
         } else if (!meant) {
@@ -63,7 +64,7 @@ void check_places(const config::Server& server, const Context& ctx,
         std::erase_if(here.release.key_files,
                       [](const auto& key) { return ::access(key.second.file.c_str(), R_OK) != 0; });
         auto found = release::check_files(here, ctx);
-        for (auto& fault : release::read_variables(here).faults) {
+        for (auto& fault : release::read_variables(here.release.env_files, here.env).faults) {
             found.push_back(std::move(fault));
         }
         for (auto& fault : found) {

@@ -82,6 +82,20 @@ std::vector<Command> release_commands() {
              app.add_option("--env", o.deploy.env, "of one environment");
          },
          [](Options& o) { return run_incidents(o.deploy, o.globals); }},
+        {"env", "what environments get: check, sync from its sources, diff, or example for git",
+         [](CLI::App& app, Options& o) {
+             app.add_option("ACTION", o.env.action,
+                            "check: the app's schema against it; sync: sources into files; diff: "
+                            "two environments; example: .env.example from the schema")
+                 ->required()
+                 ->check(CLI::IsMember({"check", "sync", "diff", "example"}));
+             app.add_option("ENV", o.env.env, "environment; else all that take releases");
+             app.add_option("OTHER", o.env.other, "of diff: the other one");
+             app.add_flag("--dry-run", o.env.dry_run, "of sync: only show what would change");
+             app.add_flag("--adopt", o.env.adopt, "of sync: overwrite what was written by hand");
+             app.add_flag("--force", o.env.force, "of example: the same");
+         },
+         [](Options& o) { return run_env(o.env, o.globals); }},
         {"approvals", "releases that wait for a person's yes, and who may say it",
          [](CLI::App& app, Options& o) {
              app.add_option("--app", o.approval.app, "of one app");

@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "config/secret_source.h"
+
 namespace seatrial::config {
 
 // A file of the server that containers read, such as a key.
@@ -29,6 +31,7 @@ struct ReleasePlace {
     std::vector<std::string> listen;       // "4400", "127.0.0.1:4400"; empty: no releases here
     std::string certificate;               // PEM with key; "" = plain HTTP
     std::vector<std::string> env_files;    // on the server; later ones win
+    std::vector<SecretSource> secrets;     // win over env_files; later ones win
     std::map<std::string, KeyFile> key_files;
     std::map<std::string, VolumePlace> volumes;    // by the app's name of it
     std::vector<std::string> networks;             // of the engine, joined by every container

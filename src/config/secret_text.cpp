@@ -48,4 +48,10 @@ bool value_is_secret(std::string_view value) {
            value.find_first_of(" /") == std::string_view::npos;
 }
 
+bool is_private_key(std::string_view text) {
+    const auto begin = text.find("-----BEGIN ");
+    return begin != std::string_view::npos &&
+           text.find("PRIVATE KEY-----", begin) != std::string_view::npos;
+}
+
 }    // namespace seatrial::config

@@ -159,6 +159,30 @@ bool is_engine_name(std::string_view text) {
            });
 }
 
+void read_secrets(const Node& root, const std::string& name, Server& server,
+                  std::vector<Fault>& faults) {
+    for (const auto& node : children_of(root, "environments")) {
+        const Node* release = node.find("release");
+        const auto environment = server.environments.find(node.key);
+        const Node* list = release == nullptr ? nullptr : release->find("secrets");
+        if (list == nullptr || environment == server.environments.end()) {
+            continue;
+        }
+        const std::string path = "environments." + node.key + ".release.secrets";
+        ReleasePlace& place = environment->second.release;
+        place.secrets = read_secret_sources(*list, name, path, faults);
+        for (const auto& source : place.secrets) {
+            if (!source.sync.file.empty() &&
+                std::ranges::find(place.env_files, source.sync.file) == place.env_files.end()) {
+                faults.push_back({name, list->line, path,
+                                  "'" + excerpt(source.sync.file) +
+                                      "' is no env file of this environment: nobody would read it",
+                                  "name it in env_files, too", false});
+            }
+        }
+    }
+}
+
 // Texts whose form the table of keys does not know.
 void check_releases(const Node& root, const std::string& name, const Server& server,
                     std::vector<Fault>& faults) {
@@ -299,6 +323,7 @@ Parsed<Server> parse_server(std::string_view yaml, const std::string& name, bool
     }
     validate(document.root, both ? Where::both : Where::server, name, out.faults);
     out.value = read_server(document.root);
+    read_secrets(document.root, name, out.value, out.faults);
     check_server(document.root, name, out.value, out.faults);
     check_releases(document.root, name, out.value, out.faults);
     sort_faults(out.faults);

@@ -285,5 +285,63 @@ TEST(ReleasePlace, SharesAndPortsAreRead) {
     EXPECT_EQ(parsed.faults.size(), 2U);
 }
 
+TEST(ServerFile, SourcesOfSecrets) {
+    const auto parsed = parse_server(R"(
+environments:
+  prd:
+    release:
+      listen: ["4500"]
+      env_files: [/srv/.env.prd]
+      secrets:
+        - { doppler: shop, config: production, token_file: /etc/doppler,
+            sync: { file: /srv/.env.prd, keys: { JWT_PRIVATE_KEY: /srv/private.pem } } }
+        - { aws: shop/prd, region: ap-northeast-2, as: WHOLE }
+        - { vault: secret/data/shop, url: "https://vault.example:8200/", role_id: r,
+            secret_id_file: /etc/vault, namespace: team/a }
+)",
+                                     "s");
+    EXPECT_THAT(lines(parsed.faults), IsEmpty());
+    const auto& secrets = parsed.value.environments.at("prd").release.secrets;
+    ASSERT_EQ(secrets.size(), 3U);
+    EXPECT_EQ(name_of(secrets[0]), "doppler shop/production");
+    EXPECT_EQ(secrets[0].sync.keys.at("JWT_PRIVATE_KEY"), "/srv/private.pem");
+    EXPECT_EQ(name_of(secrets[1]), "aws shop/prd");
+    EXPECT_EQ(secrets[1].variable, "WHOLE");
+    EXPECT_EQ(secrets[2].url, "https://vault.example:8200");
+    EXPECT_EQ(secrets[2].name_space, "team/a");
+}
+
+TEST(ServerFile, WhatIsWrongWithASourceIsSaid) {
+    const std::pair<const char*, const char*> bad[] = {
+        {"{ config: x }", "has none of doppler, aws, vault"},
+        {"{ doppler: a, config: b, aws: c }", "has both `doppler` and `aws`"},
+        {"{ doppler: a, token_file: /t }", "`doppler` needs `config`"},
+        {"{ aws: a, region: r1, config: b }", "`config` says nothing about `aws`"},
+        {"{ aws: a, region: evil.example.com/ }", "is no region"},
+        {"{ vault: a/b, url: \"https://v\" }", "either `token_file`, or `role_id`"},
+        {"{ vault: a/../b, url: \"https://v\", token_file: /t }", "is no path"},
+        {"{ vault: a/b, url: \"http://v.example\", token_file: /t }", "in the clear"},
+        {"{ doppler: a, config: b, token_file: /t, sync: /srv/.env }", "is no env file"}};
+    for (const auto& [source, fault] : bad) {
+        const auto parsed = parse_server(
+            "environments: { prd: { release: { secrets: " + std::string(source) + " } } }", "s");
+        EXPECT_THAT(lines(parsed.faults), ElementsAre(HasSubstr(fault))) << source;
+    }
+}
+
+TEST(ProblemOfUrl, SecretsGoByTlsOrStayHere) {
+    for (const char* good : {"https://vault.example", "https://10.0.0.1:8200/base",
+                             "http://127.0.0.1:8200", "http://localhost", "http://[::1]:80/x"}) {
+        EXPECT_EQ(problem_of_url(good), "") << good;
+    }
+    for (const char* bad :
+         {"", "vault.example", "ftp://x", "http://10.0.0.1", "http://localhost.example",
+          "http://127.0.0.1@evil.example/", "https://a:b@c", "https://x/?a", "https://x/#a",
+          "https://", "https://x:0", "https://x:99999", "https://x\\@y", "http://[::2]/",
+          "https://x y"}) {
+        EXPECT_NE(problem_of_url(bad), "") << bad;
+    }
+}
+
 }    // namespace
 }    // namespace seatrial::config

@@ -189,7 +189,12 @@ void set_up(CURL* easy, const ClientRequest& request, Transfer& transfer, curl_s
     set(easy, CURLOPT_HEADERDATA, static_cast<void*>(&transfer));
     if (!request.unix_socket.empty()) {
         set(easy, CURLOPT_UNIX_SOCKET_PATH, request.unix_socket.c_str());
+    }
+    if (request.no_proxy || !request.unix_socket.empty()) {
         set(easy, CURLOPT_PROXY, "");    // whatever the environment says
+    }
+    if (!request.ca_file.empty()) {
+        set(easy, CURLOPT_CAINFO, request.ca_file.c_str());
     }
     set_body(easy, request, transfer);
 }

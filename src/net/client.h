@@ -22,7 +22,9 @@ struct ClientRequest {
     std::string url;                      // http:// or https://
     std::filesystem::path unix_socket;    // connect there, whatever host the URL names
     Pairs headers;
-    std::string body;      // sent when not empty
+    std::string body;                 // sent when not empty
+    std::filesystem::path ca_file;    // certificates to trust; "" = the machine's
+    bool no_proxy = false;            // whatever the environment says
     int upload_fd = -1;    // borrowed; sent to its end, chunked when its size is unknown (a pipe)
     std::size_t answer_limit = 16 << 20;    // bytes of the answer's body; more is an error
 };

@@ -1,13 +1,13 @@
 #include "release/artefacts.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdlib>
 #include <thread>
 
 #include "base/names.h"
+#include "base/private_file.h"
 #include "base/text.h"
 #include "config/secret_text.h"
 #include "docker/dockerfile.h"
@@ -105,22 +105,15 @@ Result<Artefact> make_artefact(docker::Engine& engine, const git::Mirror& mirror
 }
 
 Result<Secret> read_password(const std::string& key, const std::string& path) {
-    const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-    struct stat info{};
-    if (!fd || ::fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode)) {
-        return fail(Code::invalid, key + ": " + path + " cannot be read",
-                    "it must be a file that the daemon's user can read: chown it to that user");
+    auto text = read_private_file(path, longest_password);
+    if (!text) {
+        Error error = text.error();
+        error.message = key + ": " + error.message;
+        return tl::unexpected(std::move(error));
     }
-    if ((info.st_mode & 077U) != 0 || (info.st_uid != 0 && info.st_uid != ::geteuid())) {
-        return fail(Code::refused, key + ": others can read or change " + path,
-                    "`chmod 600` it, and chown it to the daemon's user");
-    }
-    char text[longest_password + 1];
-    const ssize_t size = ::read(fd.get(), text, sizeof text);
-    const std::string_view password =
-        trim({text, size > 0 ? static_cast<std::size_t>(size) : std::size_t{0}});
-    if (password.empty() || size > static_cast<ssize_t>(longest_password)) {
-        return fail(Code::invalid, key + ": " + path + " holds no password, or more than one",
+    const std::string_view password = trim(*text);
+    if (password.empty()) {
+        return fail(Code::invalid, key + ": " + path + " is empty",
                     "write the password or token alone into it");
     }
     return Secret(std::string(password));

@@ -8,6 +8,7 @@
 #include "config/values.h"
 #include "crypto/crypto.h"
 #include "docker/images.h"
+#include "release/variables.h"
 
 namespace seatrial::release {
 namespace {
@@ -222,6 +223,7 @@ Content make_content(const Release& release, const config::App& app,
     out.tag = release.tag;
     out.env_files = environment.release.env_files;
     out.networks = environment.release.networks;
+    out.secrets = asked_sources(environment.release.secrets);
     for (const auto& [name, key] : environment.release.key_files) {
         out.key_files.push_back({name, key.file, key.target});
     }

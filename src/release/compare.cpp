@@ -40,10 +40,12 @@ bool takes_releases(const config::Environment& environment) {
 
 }    // namespace
 
-std::vector<std::string> differences(const config::Environment& from,
-                                     const config::Environment& to) {
-    const auto there = read_variables(from).values;
-    const auto here = read_variables(to).values;
+Result<std::vector<std::string>> differences(const config::Environment& from,
+                                             const config::Environment& to, Reader& reader) {
+    TRY_ASSIGN(const Variables* other, reader.of(from));
+    TRY_ASSIGN(const Variables* own, reader.of(to));
+    const auto& there = other->values;
+    const auto& here = own->values;
     std::set<std::string> out;
     for (const auto& [name, variable] : there) {
         const auto found = here.find(name);
@@ -59,7 +61,7 @@ std::vector<std::string> differences(const config::Environment& from,
             out.insert(name + " is only in " + to.name);
         }
     }
-    return {out.begin(), out.end()};
+    return std::vector<std::string>(out.begin(), out.end());
 }
 
 std::string database_of(std::string_view url) {
@@ -101,20 +103,26 @@ std::string database_of(std::string_view url) {
     return place + "/" + std::string(name);
 }
 
-std::vector<Shared> shared_databases(const config::Server& server,
-                                     const config::Environment& environment) {
+Result<std::vector<Shared>> shared_databases(const config::Server& server,
+                                             const config::Environment& environment,
+                                             Reader& reader) {
     std::vector<Shared> out;
-    const auto here = read_variables(environment).values;
+    TRY_ASSIGN(const Variables* here, reader.of(environment));
     for (const auto& [env, other] : server.environments) {
         if (env == environment.name || !takes_releases(other)) {
             continue;
         }
+        const auto there = reader.of(other);
+        if (!there) {
+            out.push_back({env, "", there.error().message});
+            continue;
+        }
         std::set<std::string> databases;
-        for (const auto& [name, variable] : read_variables(other).values) {
+        for (const auto& [name, variable] : (*there)->values) {
             databases.insert(database_of(variable.value.reveal()));
         }
         databases.erase("");
-        for (const auto& [name, variable] : here) {
+        for (const auto& [name, variable] : here->values) {
             if (databases.contains(database_of(variable.value.reveal()))) {
                 out.push_back({env, name});
                 break;
@@ -124,10 +132,17 @@ std::vector<Shared> shared_databases(const config::Server& server,
     return out;
 }
 
-std::vector<std::string> environment_notes(const config::Server& server,
-                                           const config::Environment& environment) {
+Result<std::vector<std::string>> environment_notes(const config::Server& server,
+                                                   const config::Environment& environment,
+                                                   Reader& reader) {
     std::vector<std::string> out;
-    for (const auto& shared : shared_databases(server, environment)) {
+    TRY_ASSIGN(const auto all, shared_databases(server, environment, reader));
+    for (const auto& shared : all) {
+        if (shared.variable.empty()) {
+            out.push_back("whether " + shared.env +
+                          " has the same database cannot be told: " + shared.why);
+            continue;
+        }
         const auto& other = server.environments.at(shared.env);
         out.push_back(shared.variable + " is the database of " + shared.env +
                       ", too: migrations may only add" +
@@ -135,16 +150,20 @@ std::vector<std::string> environment_notes(const config::Server& server,
                       "; give each environment a database of its own");
     }
     constexpr const char* cookie = "COOKIE_DOMAIN";
-    const auto here = read_variables(environment).values;
-    const auto own = here.find(cookie);
+    TRY_ASSIGN(const Variables* here, reader.of(environment));
+    const auto own = here->values.find(cookie);
     for (const auto& [env, other] : server.environments) {
-        if (own == here.end() || own->second.value.empty() || env == environment.name ||
+        if (own == here->values.end() || own->second.value.empty() || env == environment.name ||
             !takes_releases(other)) {
             continue;
         }
-        const auto there = read_variables(other).values;
-        const auto theirs = there.find(cookie);
-        if (theirs != there.end() && theirs->second.value.reveal() == own->second.value.reveal()) {
+        const auto there = reader.of(other);
+        if (!there) {
+            continue;    // told above
+        }
+        const auto theirs = (*there)->values.find(cookie);
+        if (theirs != (*there)->values.end() &&
+            theirs->second.value.reveal() == own->second.value.reveal()) {
             out.push_back(std::string(cookie) + " is that of " + env +
                           ", too: cookies ignore ports, so the two log each other's users out; "
                           "give each a host name of its own");

@@ -19,6 +19,21 @@ config::Environment place(const std::string& name, const Values& env) {
     return out;
 }
 
+std::vector<std::string> differ(const config::Environment& from, const config::Environment& to) {
+    Reader reader({}, Context());
+    return differences(from, to, reader).value();
+}
+
+std::vector<Shared> shared_by(const config::Server& server, const config::Environment& one) {
+    Reader reader({}, Context());
+    return shared_databases(server, one, reader).value();
+}
+
+std::vector<std::string> notes_of(const config::Server& server, const config::Environment& one) {
+    Reader reader({}, Context());
+    return environment_notes(server, one, reader).value();
+}
+
 TEST(Differences, NamesAreTheSameAndValuesUnlessDeclared) {
     const auto stg = place("stg", {{"PORT", "1"},
                                    {"COOKIE_DOMAIN", "a"},
@@ -30,11 +45,11 @@ TEST(Differences, NamesAreTheSameAndValuesUnlessDeclared) {
                              {"LEVEL", "info"},
                              {"NEW", "y"},
                              {"SAME", "hunter2"}});
-    EXPECT_THAT(differences(stg, prd), ElementsAre("LEVEL has another value in prd than in stg",
-                                                   "NEW is only in prd", "ONLY is only in stg"));
+    EXPECT_THAT(differ(stg, prd), ElementsAre("LEVEL has another value in prd than in stg",
+                                              "NEW is only in prd", "ONLY is only in stg"));
     prd.release.may_differ = {"LEV*", "PORT", "COOKIE_DOMAIN", "ONLY"};
-    EXPECT_THAT(differences(stg, prd), ElementsAre("NEW is only in prd", "ONLY is only in stg"));
-    EXPECT_THAT(differences(stg, stg), IsEmpty());
+    EXPECT_THAT(differ(stg, prd), ElementsAre("NEW is only in prd", "ONLY is only in stg"));
+    EXPECT_THAT(differ(stg, stg), IsEmpty());
 }
 
 TEST(DatabaseOf, IsThePlaceWhoeverLogsIn) {
@@ -59,25 +74,36 @@ TEST(SharedDatabases, AreFoundUnderAnyName) {
     server.environments["prd"].approval = true;
     const auto stg = place("stg", {{"A", "x"}, {"DATABASE_URL", "postgres://a@db/shop"}});
     server.environments["stg"] = stg;
-    const auto shared = shared_databases(server, stg);
+    const auto shared = shared_by(server, stg);
     ASSERT_EQ(shared.size(), 1U);
     EXPECT_EQ(shared[0].env, "prd");
     EXPECT_EQ(shared[0].variable, "DATABASE_URL");
-    EXPECT_THAT(environment_notes(server, stg),
+    EXPECT_THAT(notes_of(server, stg),
                 ElementsAre(HasSubstr("DATABASE_URL is the database of prd, too: migrations may "
                                       "only add, and need an approval")));
     server.environments["prd"].env = {{"MAIN_DB", "postgres://b@db:5432/shop_prd"}};
-    EXPECT_THAT(environment_notes(server, stg), IsEmpty());
+    EXPECT_THAT(notes_of(server, stg), IsEmpty());
+}
+
+TEST(SharedDatabases, WhatCannotBeToldIsNotNo) {
+    config::Server server;
+    server.environments["prd"] = place("prd", {});
+    server.environments["prd"].release.secrets.resize(1);    // of no known kind
+    const auto stg = place("stg", {{"DATABASE_URL", "postgres://a@db/shop"}});
+    const auto shared = shared_by(server, stg);
+    ASSERT_EQ(shared.size(), 1U);
+    EXPECT_EQ(shared[0].variable, "");
+    EXPECT_THAT(shared[0].why, HasSubstr("no such source"));
+    EXPECT_THAT(notes_of(server, stg), ElementsAre(HasSubstr("cannot be told")));
 }
 
 TEST(EnvironmentNotes, OneCookieDomainForTwo) {
     config::Server server;
     server.environments["prd"] = place("prd", {{"COOKIE_DOMAIN", ".shop.example"}});
     const auto stg = place("stg", {{"COOKIE_DOMAIN", ".shop.example"}});
-    EXPECT_THAT(environment_notes(server, stg),
-                ElementsAre(HasSubstr("COOKIE_DOMAIN is that of prd")));
-    EXPECT_THAT(environment_notes(server, place("stg", {{"COOKIE_DOMAIN", ""}})), IsEmpty());
-    EXPECT_THAT(environment_notes(server, place("stg", {{"COOKIE_DOMAIN", ".x"}})), IsEmpty());
+    EXPECT_THAT(notes_of(server, stg), ElementsAre(HasSubstr("COOKIE_DOMAIN is that of prd")));
+    EXPECT_THAT(notes_of(server, place("stg", {{"COOKIE_DOMAIN", ""}})), IsEmpty());
+    EXPECT_THAT(notes_of(server, place("stg", {{"COOKIE_DOMAIN", ".x"}})), IsEmpty());
 }
 
 }    // namespace

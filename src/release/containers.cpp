@@ -1,6 +1,8 @@
 #include "release/containers.h"
 
 #include <algorithm>
+#include <mutex>
+#include <optional>
 #include <thread>
 
 #include "base/failpoint.h"
@@ -24,13 +26,39 @@ constexpr milliseconds first_patience{500};
 constexpr milliseconds longest_patience{8000};
 constexpr auto stop_grace = std::chrono::seconds(10);
 
-Result<docker::Environment> environment_of(const Content& content, const Component& part) {
-    const Variables variables = read_variables(content.env_files, part.env);
-    TRY(refuse_faults(variables.faults, "the variables cannot be read"));
-    ComponentVariables given = component_variables(part, variables, content.tag);
-    TRY(refuse_faults(given.faults, "the variables are not right"));
-    return std::move(given.values);
-}
+// Variables of a slot's containers: read once for all, when the first has to be made.
+class Given {
+public:
+    Given(const Content& content, const secrets::Sources& sources)
+        : content_(content), sources_(sources) {}
+
+    Result<docker::Environment> environment_of(const Component& part, const Context& ctx) {
+        TRY_ASSIGN(Variables variables, read(ctx));
+        for (const auto& [name, value] : part.env) {
+            variables.values[name] = {Secret(value), "", 0};
+        }
+        ComponentVariables given = component_variables(part, variables, content_.tag);
+        TRY(refuse_faults(given.faults, "the variables are not right"));
+        return std::move(given.values);
+    }
+
+private:
+    Result<Variables> read(const Context& ctx) {
+        const std::lock_guard lock(mutex_);
+        if (!common_) {
+            TRY_ASSIGN(auto common,
+                       read_variables({content_.env_files, content_.secrets, {}}, sources_, ctx));
+            TRY(refuse_faults(common.faults, "the variables cannot be read"));
+            common_ = std::move(common);
+        }
+        return *common_;
+    }
+
+    const Content& content_;
+    const secrets::Sources& sources_;
+    std::mutex mutex_;
+    std::optional<Variables> common_;
+};
 
 Status ensure_network(docker::Engine& engine, const Owner& owner, const Context& ctx) {
     const std::string& name = owner.network;
@@ -74,12 +102,13 @@ Status ensure_volumes(docker::Engine& engine, const Content& content, const Owne
 }
 
 Result<docker::ContainerSpec> make_spec(const Content& content, const Component& part,
-                                        const std::string& name, const Owner& owner) {
+                                        const std::string& name, const Owner& owner, Given& given,
+                                        const Context& ctx) {
     docker::ContainerSpec spec;
     spec.name = name;
     spec.image = part.image;
     spec.argv = part.argv;
-    TRY_ASSIGN(spec.environment, environment_of(content, part));
+    TRY_ASSIGN(spec.environment, given.environment_of(part, ctx));
     spec.labels = owner.labels;
     for (const auto& key : content.key_files) {
         spec.mounts.push_back(
@@ -107,18 +136,29 @@ Result<docker::ContainerSpec> make_spec(const Content& content, const Component&
     return spec;
 }
 
-Status start_one(docker::Engine& engine, const Content& content, const Component& part,
-                 const Owner& owner, Instance* instance, const Context& ctx) {
-    TRY_ASSIGN(docker::ContainerSpec spec, make_spec(content, part, instance->container, owner));
-    spec.networks[0].aliases = {part.name};
+Status make_one(docker::Engine& engine, const docker::ContainerSpec& spec, const Context& ctx) {
     const auto made = docker::create_container(engine, spec, ctx);
-    // It may be there from before a crash of ours; a stranger's is found out below.
-    if (!made && made.error().code != Code::conflict) {
-        return tl::unexpected(made.error());
+    // It may have come meanwhile; a stranger's is found out later.
+    return made || made.error().code == Code::conflict ? Status() : tl::unexpected(made.error());
+}
+
+Status start_one(docker::Engine& engine, const Content& content, const Component& part,
+                 const Owner& owner, Given& given, Instance* instance, const Context& ctx) {
+    const std::string& name = instance->container;
+    const auto before = docker::inspect_container(engine, name, ctx);
+    if (!before && before.error().code != Code::not_found) {
+        return tl::unexpected(before.error());
     }
-    TRY(docker::start_container(engine, spec.name, ctx));
-    TRY_ASSIGN(const auto seen, docker::inspect_container(engine, spec.name, ctx));
-    TRY(docker::check_ours(engine, seen.labels, "container " + spec.name));
+    if (!before) {
+        TRY_ASSIGN(docker::ContainerSpec spec, make_spec(content, part, name, owner, given, ctx));
+        spec.networks[0].aliases = {part.name};
+        TRY(make_one(engine, spec, ctx));
+    } else {
+        TRY(docker::check_ours(engine, before->labels, "container " + name));
+    }
+    TRY(docker::start_container(engine, name, ctx));
+    TRY_ASSIGN(const auto seen, docker::inspect_container(engine, name, ctx));
+    TRY(docker::check_ours(engine, seen.labels, "container " + name));
     const auto address = seen.addresses.find(owner.network);
     if (address != seen.addresses.end()) {
         instance->server = {address->second, part.port};
@@ -213,13 +253,15 @@ Status start_instances(docker::Engine& engine, const Content& content, const Own
     TRY(copy_key_files(content.key_files, owner.keys));
     TRY(ensure_network(engine, owner, ctx));
     TRY(ensure_volumes(engine, content, owner, ctx));
+    Given given(content, owner.sources);
     std::vector<std::function<Status()>> works;
     for (const auto& part : content.components) {
         for (auto& instance : (*instances)[part.name]) {
-            works.emplace_back([&engine, &content, &part, &owner, &instance, &ctx]() -> Status {
-                TRY(failpoint("release.start"));
-                return start_one(engine, content, part, owner, &instance, ctx);
-            });
+            works.emplace_back(
+                [&engine, &content, &part, &owner, &given, &instance, &ctx]() -> Status {
+                    TRY(failpoint("release.start"));
+                    return start_one(engine, content, part, owner, given, &instance, ctx);
+                });
         }
     }
     return all_at_once(works);
@@ -251,15 +293,13 @@ Status make_migration(docker::Engine& engine, const Content& content, const std:
     }
     TRY(ensure_network(engine, owner, ctx));
     TRY(ensure_volumes(engine, content, owner, ctx));
-    TRY_ASSIGN(docker::ContainerSpec spec, make_spec(content, *part, name, owner));
+    Given given(content, owner.sources);
+    TRY_ASSIGN(docker::ContainerSpec spec, make_spec(content, *part, name, owner, given, ctx));
     spec.argv = content.migration.argv;
     spec.keep_entrypoint = false;
     // A lock that it waits for stops everybody behind it: give up early, nothing is lost.
     spec.environment.try_emplace("PGOPTIONS", Secret("-c lock_timeout=5s"));
-    const auto made = docker::create_container(engine, spec, ctx);
-    if (!made && made.error().code != Code::conflict) {
-        return tl::unexpected(made.error());
-    }
+    TRY(make_one(engine, spec, ctx));
     TRY_ASSIGN(const auto seen, docker::inspect_container(engine, name, ctx));
     return docker::check_ours(engine, seen.labels, "container " + name);
 }

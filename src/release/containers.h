@@ -6,6 +6,7 @@
 
 #include "docker/engine.h"
 #include "release/deployment.h"
+#include "secrets/source.h"
 
 namespace seatrial::release {
 
@@ -21,7 +22,8 @@ struct Owner {
     std::filesystem::path keys;    // the slot's copies of key files, made when they are not there
     // The slot's own: components find each other there by name, and none of another release.
     std::string network;
-    std::string site;    // begins the names of its volumes
+    std::string site;                 // begins the names of its volumes
+    secrets::Sources sources = {};    // asked when a container is made
 };
 // A volume of ours, the same for all releases of the site.
 std::string volume_name(const std::string& site, const std::string& name);
@@ -30,7 +32,8 @@ std::string volume_name(const std::string& site, const std::string& name);
 Instances choose_instances(const Content& content, const std::string& instance,
                            const std::string& site, const std::string& seed);
 // Makes and starts what is missing, and fills in where each one is to be reached. Errors: failed
-// (the image or the command is at fault), unavailable (the engine).
+// (the image or the command is at fault), unavailable (the engine), those of a
+// source of variables. A container that is there is only started: it has its variables.
 Status start_instances(docker::Engine& engine, const Content& content, const Owner& owner,
                        Instances* instances, const Context& ctx);
 // Waits until each answers its health check. `failed` with the end of its log when one ends or

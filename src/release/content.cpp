@@ -52,6 +52,45 @@ Component component_of(const json& in) {
     return out;
 }
 
+// Written as the configuration has it; what is empty is left out.
+struct SourceField {
+    const char* name;
+    std::string config::SecretSource::* value;
+};
+constexpr SourceField source_fields[] = {
+    {"kind", &config::SecretSource::kind},
+    {"place", &config::SecretSource::place},
+    {"config", &config::SecretSource::config},
+    {"region", &config::SecretSource::region},
+    {"profile", &config::SecretSource::profile},
+    {"credentials_file", &config::SecretSource::credentials_file},
+    {"as", &config::SecretSource::variable},
+    {"url", &config::SecretSource::url},
+    {"ca_file", &config::SecretSource::ca_file},
+    {"namespace", &config::SecretSource::name_space},
+    {"token_file", &config::SecretSource::token_file},
+    {"role_id", &config::SecretSource::role_id},
+    {"secret_id_file", &config::SecretSource::secret_id_file},
+};
+
+json to_json(const config::SecretSource& source) {
+    json out = json::object();
+    for (const auto& field : source_fields) {
+        if (!(source.*field.value).empty()) {
+            out[field.name] = source.*field.value;
+        }
+    }
+    return out;
+}
+
+config::SecretSource source_of(const json& in) {
+    config::SecretSource out;
+    for (const auto& field : source_fields) {
+        out.*field.value = in.value(field.name, "");
+    }
+    return out;
+}
+
 }    // namespace
 
 json to_json(const Content& content) {
@@ -66,6 +105,9 @@ json to_json(const Content& content) {
                 {"networks", content.networks}};
     for (const auto& key : content.key_files) {
         out["key_files"].push_back({key.name, key.file, key.target});
+    }
+    for (const auto& source : content.secrets) {
+        out["secrets"].push_back(to_json(source));
     }
     if (const Migration& step = content.migration; !step.argv.empty()) {
         out["migration"] = {{"argv", step.argv},
@@ -88,6 +130,9 @@ Content content_of(const json& in) {
     out.networks = in.value("networks", out.networks);
     for (const auto& key : in.value("key_files", json::array())) {
         out.key_files.push_back({key.at(0), key.at(1), key.at(2)});
+    }
+    for (const auto& source : in.value("secrets", json::array())) {
+        out.secrets.push_back(source_of(source));
     }
     if (in.contains("migration")) {
         const json& step = in.at("migration");

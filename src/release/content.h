@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "config/secret_source.h"
+
 namespace seatrial::release {
 
 // Inside a container, unless the component says another; each container has an address of its own,
@@ -63,6 +65,7 @@ struct Content {
     std::string tag;    // for people: "1.4.0-3f2a9c1"
     std::vector<Component> components;
     std::vector<std::string> env_files;    // read when a container is made; secrets stay there
+    std::vector<config::SecretSource> secrets;    // asked when a container is made
     std::vector<KeyFile> key_files;
     std::vector<std::string> networks;    // of others, that every container joins
     Migration migration;

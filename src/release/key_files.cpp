@@ -7,7 +7,9 @@
 #include <algorithm>
 
 #include "base/file.h"
+#include "config/secret_text.h"
 #include "git/ignored.h"
+#include "secrets/sync.h"
 
 namespace seatrial::release {
 namespace {
@@ -36,7 +38,7 @@ void check_key_file(const std::string& file, std::vector<Fault>& out) {
               "make the user that the daemon runs as its owner");
     } else if (!S_ISREG(seen.st_mode)) {
         fault("the key file is no plain file", "name a file");
-    } else if (is_private_key(*text) && (seen.st_mode & group_or_others) != 0) {
+    } else if (config::is_private_key(*text) && (seen.st_mode & group_or_others) != 0) {
         fault("it is a private key and has mode " + octal(seen.st_mode), "chmod 600 " + file);
     } else if ((seen.st_mode & write_by_others) != 0) {
         fault("others than its owner can write it: mode " + octal(seen.st_mode),
@@ -70,16 +72,16 @@ void check_env_file(const std::string& file, const Context& ctx, std::vector<Fau
 
 }    // namespace
 
-bool is_private_key(std::string_view text) {
-    const auto begin = text.find("-----BEGIN ");
-    return begin != std::string_view::npos &&
-           text.find("PRIVATE KEY-----", begin) != std::string_view::npos;
-}
-
 std::vector<Fault> check_files(const config::Environment& environment, const Context& ctx) {
     std::vector<Fault> out;
     for (const auto& file : environment.release.env_files) {
         check_env_file(file, ctx, out);
+    }
+    for (const auto& source : environment.release.secrets) {
+        if (const auto behind = secrets::unfinished_sync(source); !behind.empty()) {
+            out.push_back({behind, 0, "", "a sync of " + source.sync.file + " was cut short",
+                           "seatrial env sync " + environment.name, false});
+        }
     }
     for (const auto& [name, key] : environment.release.key_files) {
         check_key_file(key.file, out);

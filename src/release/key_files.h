@@ -17,8 +17,6 @@
 
 namespace seatrial::release {
 
-bool is_private_key(std::string_view text);
-
 // What is wrong with an environment's env and key files, but for their variables: modes, and what
 // git would publish. Some are warnings.
 std::vector<config::Fault> check_files(const config::Environment& environment, const Context& ctx);

@@ -62,7 +62,7 @@ TEST_F(KeyFilesTest, EnvFilesAreForFewAndHoldNoKey) {
     place.release.env_files = {
         file(".env.stg", "A=1\nJWT_PRIVATE_KEY=\"" + private_key + "\"\n", 0644)};
     EXPECT_THAT(told(place), ElementsAre(AllOf(HasSubstr("warning"), HasSubstr("chmod o-r"))));
-    const auto read = read_variables(place);
+    const auto read = read_variables(place.release.env_files, {});
     ASSERT_EQ(read.faults.size(), 1U);
     EXPECT_EQ(read.faults[0].line, 2);
     EXPECT_EQ(read.faults[0].key, "JWT_PRIVATE_KEY");

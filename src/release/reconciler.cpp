@@ -18,6 +18,7 @@ using std::chrono::milliseconds;
 constexpr milliseconds drain_pause{250};    // no event tells that the last request has ended
 constexpr milliseconds gate_pause{2000};
 constexpr milliseconds retry_pause{2000};
+constexpr milliseconds source_pause{15'000};    // it has been asked a few times already
 
 std::string timer_of(const std::string& life) {
     return "deployment." + life;
@@ -58,7 +59,11 @@ std::filesystem::path Reconciler::keys_of(const Look& now, const std::string& sl
 Owner Reconciler::owner_of(const Look& now, const std::string& slot) const {
     const std::string site = site_name(now.spec.app, now.spec.env);
     const std::string named = name_mark(parts_.instance) + site;
-    return {{{"seatrial.life", now.life.id}}, keys_of(now, slot), named + "-" + slot, named};
+    return {{{"seatrial.life", now.life.id}},
+            keys_of(now, slot),
+            named + "-" + slot,
+            named,
+            parts_.sources};
 }
 
 // Of slots that no record knows: whoever died while they were removed.
@@ -111,7 +116,8 @@ void Reconciler::retry(const Look& now, const Error& error) {
         return writer.add_event(
             make_event(now.life, "waiting", {{"message", render_error(error)}}));
     });
-    parts_.timers.set(timer_of(now.life.id), retry_pause, [this, id = now.life.id] { wake(id); });
+    const auto pause = error.mark == secrets::source_mark ? source_pause : retry_pause;
+    parts_.timers.set(timer_of(now.life.id), pause, [this, id = now.life.id] { wake(id); });
 }
 
 Result<bool> Reconciler::go_on(Look& now, const Context& ctx) {

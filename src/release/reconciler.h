@@ -24,6 +24,7 @@ struct Parts {
     plan::Timers& timers;
     std::string instance;
     std::filesystem::path keys = {};    // folder for copies of key files
+    secrets::Sources sources = {};
 };
 
 // Thread: any.

@@ -58,7 +58,8 @@ Result<bool> Reconciler::migrate(Look& now, const std::string& slot, const Conte
         Status made =
             make_migration(parts_.engine, content, step.container, owner_of(now, slot), ctx);
         if (!made) {
-            if (made.error().code == Code::unavailable || made.error().code == Code::cancelled) {
+            if (made.error().code == Code::unavailable || made.error().code == Code::cancelled ||
+                made.error().mark == secrets::source_mark) {
                 return tl::unexpected(made.error());
             }
             return refuse_migration(now, slot, made.error());

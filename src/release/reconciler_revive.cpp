@@ -82,7 +82,9 @@ Result<bool> Reconciler::revive(Look& now, const Context& ctx) {
             TRY(catch_up(now, ctx));
             return true;
         }
-        if (up.error().code == Code::unavailable || up.error().code == Code::cancelled) {
+        // A source of variables that does not answer says nothing against the release.
+        if (up.error().code == Code::unavailable || up.error().code == Code::cancelled ||
+            up.error().mark == secrets::source_mark) {
             return tl::unexpected(std::move(up).error());
         }
         if (trial) {

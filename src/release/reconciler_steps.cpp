@@ -80,7 +80,8 @@ Status Reconciler::start(Look& now, const std::string& slot, const Context& ctx)
     }
     if (!up) {
         const Code code = up.error().code;
-        const bool worlds = code == Code::unavailable || code == Code::cancelled;
+        const bool worlds = code == Code::unavailable || code == Code::cancelled ||
+                            up.error().mark == secrets::source_mark;
         return worlds ? up : give_up(now, slot, up.error());
     }
     enter(standing, slot, Phase::ready);

@@ -6,7 +6,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "config/env_file.h"
-#include "release/key_files.h"
+#include "config/secret_text.h"
 
 namespace seatrial::release {
 namespace {
@@ -26,7 +26,7 @@ void read_one(const std::string& file, Variables& out) {
     const auto parsed = config::parse_env_file(*text, file);
     out.faults.insert(out.faults.end(), parsed.faults.begin(), parsed.faults.end());
     for (const auto& [name, entry] : parsed.value) {
-        if (is_private_key(entry.value)) {
+        if (config::is_private_key(entry.value)) {
             out.faults.push_back({file, entry.line, name, "is a private key",
                                   "put it into a file of mode 0600 and name that in "
                                   "release.key_files of the environment",
@@ -34,6 +34,22 @@ void read_one(const std::string& file, Variables& out) {
         }
         out.values[name] = {Secret(entry.value), file, entry.line};
     }
+}
+
+Status ask_one(const config::SecretSource& source, const secrets::Sources& sources,
+               const Context& ctx, Variables& out) {
+    TRY_ASSIGN(auto values, sources.read(source, ctx));
+    const std::string from = config::name_of(source);
+    for (auto& [name, value] : values) {
+        if (config::is_private_key(value.reveal())) {
+            out.faults.push_back({from, 0, name, "is a private key",
+                                  "let `sync` with `keys` of the source write it into a file, and "
+                                  "name that in release.key_files of the environment",
+                                  false});
+        }
+        out.values[name] = {std::move(value), from, 0};
+    }
+    return {};
 }
 
 // Whatever the rule says: on a server every value may be a secret.
@@ -53,6 +69,10 @@ std::vector<config::EnvRule> rules_for(const config::App& app, const std::string
 
 std::string remedy_of(const config::Environment& environment) {
     const auto& files = environment.release.env_files;
+    const auto asked = asked_sources(environment.release.secrets);
+    if (!asked.empty()) {
+        return "give it in " + config::name_of(asked.back());
+    }
     return files.empty() ? "give it in environments." + environment.name +
                                ".release.env_files of the server's file"
                          : "give it in " + files.back();
@@ -93,8 +113,16 @@ Variables read_variables(const std::vector<std::string>& files, const Values& en
     return out;
 }
 
-Variables read_variables(const config::Environment& environment) {
-    return read_variables(environment.release.env_files, environment.env);
+Result<Variables> read_variables(const Givers& givers, const secrets::Sources& sources,
+                                 const Context& ctx) {
+    Variables out = read_variables(givers.env_files, {});
+    for (const auto& source : givers.secrets) {
+        TRY(ask_one(source, sources, ctx, out));
+    }
+    for (const auto& [name, value] : givers.env) {
+        out.values[name] = {Secret(value), "", 0};
+    }
+    return out;
 }
 
 ComponentVariables component_variables(const Component& part, const Variables& variables,
@@ -132,9 +160,35 @@ ComponentVariables component_variables(const Component& part, const Variables& v
     return out;
 }
 
-std::vector<Fault> check_variables(const config::App& app, const Content& content,
-                                   const Values& built, const config::Environment& environment) {
-    const Variables variables = read_variables(environment);
+std::vector<config::SecretSource> asked_sources(const std::vector<config::SecretSource>& all) {
+    std::vector<config::SecretSource> out;
+    std::ranges::copy_if(all, std::back_inserter(out), [](const config::SecretSource& source) {
+        return source.sync.file.empty();
+    });
+    return out;
+}
+
+Result<const Variables*> Reader::of(const config::Environment& environment) {
+    auto found = seen_.find(environment.name);
+    if (found == seen_.end()) {
+        const auto asked = asked_sources(environment.release.secrets);
+        found = seen_
+                    .emplace(environment.name,
+                             read_variables({environment.release.env_files, asked, environment.env},
+                                            sources_, ctx_))
+                    .first;
+    }
+    if (!found->second) {
+        return tl::unexpected(found->second.error());
+    }
+    return &*found->second;
+}
+
+Result<std::vector<Fault>> check_variables(const config::App& app, const Content& content,
+                                           const Values& built,
+                                           const config::Environment& environment, Reader& reader) {
+    TRY_ASSIGN(const Variables* read, reader.of(environment));
+    const Variables& variables = *read;
     std::vector<Fault> out = variables.faults;
     const std::string remedy = remedy_of(environment);
     for (const auto& part : content.components) {
@@ -163,7 +217,7 @@ std::vector<Fault> check_variables(const config::App& app, const Content& conten
     return out;
 }
 
-Result<Values> build_values(const config::App& app, const config::Server& server) {
+Result<Values> build_values(const config::App& app, const config::Server& server, Reader& reader) {
     const auto rules = rules_for(app, "", true);
     Values out;
     if (rules.empty()) {
@@ -175,7 +229,8 @@ Result<Values> build_values(const config::App& app, const config::Server& server
         if (environment.release.listen.empty()) {
             continue;
         }
-        const Variables variables = read_variables(environment);
+        TRY_ASSIGN(const Variables* read, reader.of(environment));
+        const Variables& variables = *read;
         faults.insert(faults.end(), variables.faults.begin(), variables.faults.end());
         Values values;
         for (const auto& rule : rules) {

@@ -39,6 +39,43 @@ protected:
     test::TempDir folder_;
 };
 
+std::vector<config::Fault> check(const config::App& app, const Content& content,
+                                 const std::map<std::string, std::string>& built,
+                                 const config::Environment& environment) {
+    Reader reader({}, Context());
+    return check_variables(app, content, built, environment, reader).value();
+}
+
+Result<std::map<std::string, std::string>> values_of(const config::App& app,
+                                                     const config::Server& server) {
+    Reader reader({}, Context());
+    return build_values(app, server, reader);
+}
+
+// Answers with its place in A and its config in B; without a place it is down.
+class Echo : public secrets::Source {
+public:
+    explicit Echo(int* asked) : asked_(asked) {}
+    Result<secrets::Values> read(const config::SecretSource& from, const Context&) const override {
+        ++*asked_;
+        if (from.place.empty()) {
+            return fail(Code::unavailable, "down", "wait");
+        }
+        return secrets::Values{{"A", Secret(from.place)}, {"B", Secret(from.config)}};
+    }
+
+private:
+    int* asked_;
+};
+
+config::SecretSource echo(const std::string& place, const std::string& config = "") {
+    config::SecretSource out;
+    out.kind = "echo";
+    out.place = place;
+    out.config = config;
+    return out;
+}
+
 Content two_parts() {
     Content out;
     out.tag = "1.0-a";
@@ -75,19 +112,18 @@ TEST_F(VariablesTest, EveryFaultHasItsPlaceAndNoValue) {
     auto stg = environment("stg", "SENTRY=on\nLEVEL=hunter2\n");
     const std::string path = stg.release.env_files[0];
     const std::string missing = folder_.path() / "absent";
-    EXPECT_THAT(lines(check_variables(app, two_parts(), {}, stg)),
+    EXPECT_THAT(lines(check(app, two_parts(), {}, stg)),
                 ElementsAre(AllOf(HasSubstr("environment stg: DATABASE_URL: has no value"),
                                   HasSubstr("give it in " + path)),
                             AllOf(HasSubstr(path + ":2: LEVEL"), Not(HasSubstr("hunter2"))),
                             HasSubstr("SENTRY_DSN: has no value, which SENTRY=on asks for")));
     stg.release.env_files.push_back(missing);
-    EXPECT_THAT(lines(check_variables(app, two_parts(), {}, stg)).front(),
+    EXPECT_THAT(lines(check(app, two_parts(), {}, stg)).front(),
                 HasSubstr(missing + ": cannot be read"));
-    EXPECT_EQ(refuse_faults(check_variables(app, two_parts(), {}, stg), "x").error().code,
-              Code::invalid);
+    EXPECT_EQ(refuse_faults(check(app, two_parts(), {}, stg), "x").error().code, Code::invalid);
     const auto good =
         environment("prd", "DATABASE_URL=pg://x\nLEVEL=info\nSENTRY=off\nOTHER_DSN=a\n");
-    EXPECT_THAT(lines(check_variables(app, two_parts(), {}, good)), IsEmpty());
+    EXPECT_THAT(lines(check(app, two_parts(), {}, good)), IsEmpty());
 }
 
 TEST_F(VariablesTest, BuildTimeValuesAreTheSameEverywhere) {
@@ -100,29 +136,64 @@ TEST_F(VariablesTest, BuildTimeValuesAreTheSameEverywhere) {
     server.environments["int"] = config::Environment();    // takes no releases
     server.environments["prd"] = environment("prd", "API_BASE=/api\n");
     server.environments["stg"] = environment("stg", "\nAPI_BASE=/api\n");
-    auto values = build_values(app, server);
+    auto values = values_of(app, server);
     ASSERT_TRUE(values);
     EXPECT_EQ(*values,
               (std::map<std::string, std::string>{{"API_BASE", "/api"}, {"THEME", "light"}}));
 
     const Content content = two_parts();
     app.env.pop_back();
-    EXPECT_THAT(lines(check_variables(app, content, *values, server.environments["stg"])),
-                IsEmpty());
+    EXPECT_THAT(lines(check(app, content, *values, server.environments["stg"])), IsEmpty());
     EXPECT_THAT(
-        lines(check_variables(app, content, {{"API_BASE", "/old"}, {"THEME", "light"}},
-                              server.environments["stg"])),
+        lines(check(app, content, {{"API_BASE", "/old"}, {"THEME", "light"}},
+                    server.environments["stg"])),
         ElementsAre(AllOf(HasSubstr(":2: API_BASE: is built into 1.0-a"), Not(HasSubstr("/old")))));
 
     server.environments["stg"] = environment("stg", "\nAPI_BASE=/other\nUNSET=\nTHEME=light\n");
-    values = build_values(app, server);
+    values = values_of(app, server);
     ASSERT_FALSE(values);
     EXPECT_THAT(
         values.error().message,
         AllOf(HasSubstr(":2: API_BASE: differs between prd and stg"),
               HasSubstr(":3: UNSET: differs"), Not(HasSubstr("THEME")), Not(HasSubstr("/other"))));
     server.environments["stg"] = environment("stg", "");
-    EXPECT_THAT(build_values(app, server).error().message, HasSubstr("API_BASE: has no value"));
+    EXPECT_THAT(values_of(app, server).error().message, HasSubstr("API_BASE: has no value"));
+}
+
+TEST_F(VariablesTest, SourcesWinOverFilesAndTheServersFileOverAll) {
+    int asked = 0;
+    secrets::Sources sources;
+    sources.add("echo", std::make_shared<Echo>(&asked));
+    auto stg = environment("stg", "A=file\nB=file\nC=file\nD=file\n");
+    stg.env = {{"B", "server"}};
+    stg.release.secrets = {echo("one"), echo("two", "x"), echo("never")};
+    stg.release.secrets[2].sync.file = stg.release.env_files[0];    // is read there
+    Reader reader(sources, Context());
+    const auto read = reader.of(stg);
+    ASSERT_TRUE(read);
+    EXPECT_EQ((*read)->values.at("A").value.reveal(), "two");
+    EXPECT_EQ((*read)->values.at("A").file, "echo two/x");
+    EXPECT_EQ((*read)->values.at("B").value.reveal(), "server");
+    EXPECT_EQ((*read)->values.at("C").value.reveal(), "file");
+    EXPECT_EQ(asked, 2);
+    EXPECT_TRUE(reader.of(stg));
+    EXPECT_EQ(asked, 2);    // once for one request
+}
+
+TEST_F(VariablesTest, ASourceThatIsDownIsNoMissingVariable) {
+    int asked = 0;
+    secrets::Sources sources;
+    sources.add("echo", std::make_shared<Echo>(&asked));
+    auto stg = environment("stg", "");
+    stg.release.secrets = {echo("")};
+    config::App app;
+    app.env = {{.name = "A", .required = true}};
+    Reader reader(sources, Context());
+    const auto checked = check_variables(app, two_parts(), {}, stg, reader);
+    ASSERT_FALSE(checked);
+    EXPECT_EQ(checked.error().code, Code::unavailable);
+    EXPECT_EQ(checked.error().mark, secrets::source_mark);
+    EXPECT_THAT(checked.error().message, HasSubstr("down"));
 }
 
 }    // namespace

@@ -7,7 +7,7 @@ packages_build=(git ca-certificates ccache clang-19 lld-19 llvm-19 libclang-rt-1
     libseccomp-dev libre2-dev python3 curl)
 packages_postgres=(postgresql-15 postgresql-client-15)
 packages_test=(libgtest-dev libgmock-dev python3-pytest haproxy docker.io docker-registry
-    busybox-static iproute2)
+    busybox-static iproute2 python3-venv)
 packages_lint=(clang-tidy-19 clang-format-19)
 
 # The packages of the groups, one a line. Node.js counts by its command: any version from 18 on
@@ -49,12 +49,28 @@ missing_packages() {
             awk '$2 ~ /^.i/ {print $1}' | sort -u) | grep . || true
 }
 
+# The packages of tests/requirements.txt, in a Python of their own; nothing is done when they are
+# there.
+install_test_python() {
+    local folder=$root/.cache/test-python wanted
+    wanted=$(sha256sum <"$root/tests/requirements.txt")
+    [[ $(cat -- "$folder/installed" 2>/dev/null) != "$wanted" ]] || return 0
+    say_step "installing what tests need of Python (tests/requirements.txt)"
+    rm -rf -- "$folder"
+    "$python" -m venv "$folder" &&
+        "$folder/bin/pip" install -q --disable-pip-version-check -r tests/requirements.txt &&
+        printf '%s\n' "$wanted" >"$folder/installed"
+}
+
 dev_setup() {
     [[ $# -gt 0 ]] || set -- build postgres node test lint
     local missing
     missing=$(missing_packages "$@") || return
     if [[ -n $missing ]]; then
         install_packages "$missing" || return
+    fi
+    if [[ " $* " == *" test "* ]]; then
+        install_test_python || return
     fi
     if is_root && ! getent passwd seatrial >/dev/null; then
         useradd --system --user-group --no-create-home --home-dir /nonexistent \
