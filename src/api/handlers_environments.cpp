@@ -144,7 +144,7 @@ release::Release draft_release(const config::App& app, const std::string& tag) {
     release::Release out;
     out.tag = tag;
     for (const auto& part : app.components) {
-        if (part.build || !part.image.empty()) {
+        if (part.is_released()) {
             out.components[part.name] = {};
         }
     }

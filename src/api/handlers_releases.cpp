@@ -21,7 +21,7 @@ constexpr int most_rows = 200;
 json release_json(const release::Release& in) {
     json components = json::object();
     for (const auto& [name, part] : in.components) {
-        components[name] = {{"image", part.image}, {"name", part.name}};
+        components[name] = {{"image", part.image}, {"name", part.name}, {"kind", part.kind}};
     }
     json out = {{"id", in.id},
                 {"app", in.app},

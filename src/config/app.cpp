@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "config/checks.h"
+#include "config/component_reader.h"
 #include "config/config.h"
 #include "config/env_file.h"
 #include "config/read.h"
@@ -11,62 +12,6 @@
 
 namespace seatrial::config {
 namespace {
-
-// The app file with the places of its values, for faults found after reading.
-struct Source {
-    const Node& root;
-    const std::string& name;
-    std::vector<Fault>& faults;
-
-    int line(const std::vector<std::string_view>& path) const {
-        const Node* node = &root;
-        int line = 0;
-        for (const auto segment : path) {
-            node = node->find(segment);
-            if (node == nullptr) {
-                return line;
-            }
-            line = node->key_line;
-        }
-        return line;
-    }
-    void fault(const std::vector<std::string_view>& path, std::string message, std::string remedy,
-               bool warning = false) {
-        std::string key;
-        for (const auto segment : path) {
-            key += (key.empty() ? "" : ".") + std::string(segment);
-        }
-        faults.push_back({name, line(path), key, std::move(message), std::move(remedy), warning});
-    }
-};
-
-Component read_component(const Node& node) {
-    Component out;
-    out.name = node.key;
-    read(node, "run", out.run);
-    read(node, "port", out.port);
-    read(node, "base_port", out.base_port);
-    read(node, "container_port", out.container_port);
-    read(node, "volumes", out.volumes);
-    read_path(node, "cwd", out.cwd);
-    read(node, "env", out.env);
-    read(node, "path", out.path);
-    if (const Node* build = node.find("build")) {
-        out.build.emplace();
-        read_path(*build, "context", out.build->context);
-        read_path(*build, "file", out.build->file);
-        read(*build, "target", out.build->target);
-        read(*build, "args", out.build->args);
-    }
-    read(node, "image", out.image);
-    read(node, "instances", out.instances);
-    if (const Node* health = node.find("health")) {
-        out.health.emplace();
-        read(*health, "path", out.health->path);
-        read(*health, "timeout", out.health->timeout);
-    }
-    return out;
-}
 
 Database read_database(const Node& root) {
     Database out;
@@ -203,19 +148,6 @@ void check_template(Source& source, const std::vector<std::string_view>& path,
     }
 }
 
-// A tag that moves would make a release another one the day after.
-std::string image_problem(std::string_view image) {
-    if (image.empty() || image.find('@') != std::string_view::npos) {
-        return "";
-    }
-    const std::string_view last = image.substr(image.rfind('/') + 1);
-    const std::size_t colon = last.find(':');
-    if (colon == std::string_view::npos || last.substr(colon + 1) == "latest") {
-        return "'" + excerpt(std::string(image)) + "' has no fixed version";
-    }
-    return "";
-}
-
 void check_components(Source& source, const App& app) {
     std::map<std::string_view, std::string_view> ports;
     const auto known = template_names(app);
@@ -228,6 +160,9 @@ void check_components(Source& source, const App& app) {
         if (component.build && !component.image.empty()) {
             source.fault({"components", name, "image"}, "it has a build as well",
                          "keep one of the two");
+        }
+        if (component.site) {
+            check_site(source, component);
         }
         if (const std::string problem = image_problem(component.image); !problem.empty()) {
             source.fault({"components", name, "image"}, problem,

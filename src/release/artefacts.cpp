@@ -12,6 +12,7 @@
 #include "config/secret_text.h"
 #include "docker/dockerfile.h"
 #include "docker/images.h"
+#include "release/static_site.h"
 
 namespace seatrial::release {
 namespace {
@@ -36,6 +37,18 @@ Result<Artefact> take_image(docker::Engine& engine, const config::Component& par
     return Artefact{found->id, part.image};
 }
 
+// Little: it fits into a pipe.
+Status write_text(int fd, std::string_view text) {
+    while (!text.empty()) {
+        const ssize_t n = ::write(fd, text.data(), text.size());
+        if (n < 0 && errno != EINTR) {
+            return fail_errno("write to a pipe", errno);
+        }
+        text.remove_prefix(n < 0 ? 0 : static_cast<std::size_t>(n));
+    }
+    return {};
+}
+
 // git writes the context into a pipe while the engine reads it.
 Result<Artefact> build_image(docker::Engine& engine, const git::Mirror& mirror,
                              const ArtefactRequest& request, const config::Component& part,
@@ -44,8 +57,11 @@ Result<Artefact> build_image(docker::Engine& engine, const git::Mirror& mirror,
                              const docker::OnLine& on_line, const Context& ctx) {
     docker::BuildSpec spec;
     spec.name = name;
-    spec.dockerfile = part.build->file;
-    spec.target = part.build->target;
+    const StaticSource site = part.site ? render_static(part, arguments) : StaticSource();
+    const config::Build build =
+        part.site ? config::Build{part.site->context, site.dockerfile, "", {}} : *part.build;
+    spec.dockerfile = build.file;
+    spec.target = build.target;
     spec.arguments = arguments;
     spec.logins = request.means.logins;
     spec.labels = {{"seatrial.app", request.app},
@@ -58,7 +74,10 @@ Result<Artefact> build_image(docker::Engine& engine, const git::Mirror& mirror,
     Fd read_end(ends[0]);
     Status packed;
     std::jthread packer([&, write_end = Fd(ends[1])]() mutable {
-        packed = mirror.archive(request.commit, part.build->context, write_end.get(), ctx);
+        packed = write_text(write_end.get(), site.tar);
+        if (packed) {
+            packed = mirror.archive(request.commit, build.context, write_end.get(), ctx);
+        }
         write_end.reset();
     });
     const auto& kit = request.means.kit;
@@ -70,16 +89,16 @@ Result<Artefact> build_image(docker::Engine& engine, const git::Mirror& mirror,
         return tl::unexpected(built.error());
     }
     TRY(std::move(packed));
-    return Artefact{*built, name};
+    return Artefact{*built, name, part.site ? "static" : "image"};
 }
 
 Result<Artefact> make_artefact(docker::Engine& engine, const git::Mirror& mirror,
                                const ArtefactRequest& request, const config::Component& part,
                                const OnLine& on_line, const Context& ctx) {
-    if (!part.build) {
+    if (!part.build && !part.site) {
         return take_image(engine, part, request.means.logins, ctx);
     }
-    auto arguments = part.build->args;
+    auto arguments = part.build ? part.build->args : std::map<std::string, std::string>();
     arguments.insert(request.values.begin(), request.values.end());
     std::vector<std::string> last;
     const std::string name = image_repository(request.app, part.name) + ":" + request.tag;

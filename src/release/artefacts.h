@@ -15,8 +15,9 @@ namespace seatrial::release {
 
 // A part of a release; in the records as JSON.
 struct Artefact {
-    std::string image;    // id
-    std::string name;     // "repository:tag", for people and listings
+    std::string image;             // id
+    std::string name;              // "repository:tag", for people and listings
+    std::string kind = "image";    // or "static": files, packed with their server
 };
 
 // What this host has to build with.

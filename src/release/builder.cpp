@@ -32,10 +32,6 @@ std::string blob(const git::Mirror& mirror, const std::string& commit, const std
     return mirror.read_blob(commit, path, ctx).value_or("");
 }
 
-bool is_part(const config::Component& part) {
-    return part.build.has_value() || !part.image.empty();
-}
-
 Result<std::optional<Release>> find_built(store::Records& records, docker::Engine& engine,
                                           const BuildRequest& request, const std::string& hash,
                                           const Context& ctx) {
@@ -85,7 +81,7 @@ Result<Release> release_of(const store::Release& row) {
         out.actor = in.at("actor");
         out.config_hash = in.at("config_hash");
         for (const auto& [name, part] : in.at("components").items()) {
-            out.components[name] = {part.at("image"), part.at("name")};
+            out.components[name] = {part.at("image"), part.at("name"), part.value("kind", "image")};
         }
         out.values = in.value("values", out.values);
         out.sql = sql_of(in.value("sql", json::array()));
@@ -98,7 +94,7 @@ Result<Release> release_of(const store::Release& row) {
 std::string render_release(const Release& release) {
     json components = json::object();
     for (const auto& [name, part] : release.components) {
-        components[name] = {{"image", part.image}, {"name", part.name}};
+        components[name] = {{"image", part.image}, {"name", part.name}, {"kind", part.kind}};
     }
     return json{{"commit", release.commit},           {"branch", release.branch},
                 {"version", release.version},         {"tag", release.tag},
@@ -148,7 +144,7 @@ Result<Release> build(store::Records& records, docker::Engine& engine, const git
                       const BuildRequest& request, const OnLine& on_line, const Context& ctx) {
     std::vector<const config::Component*> parts;
     for (const auto& part : request.app.components) {
-        if (is_part(part)) {
+        if (part.is_released()) {
             parts.push_back(&part);
         }
     }
