@@ -28,6 +28,47 @@ Result<std::string> app_name(const std::string& given, const Context& ctx) {
     return app;
 }
 
+// "convert 2, export 0"
+std::string render_counts(const json& counts) {
+    std::string out;
+    for (const auto& [name, count] : counts.items()) {
+        out +=
+            (out.empty() ? "" : ", ") + printable(name) + " " + (count == -1 ? "?" : count.dump());
+    }
+    return out;
+}
+
+std::string queue_line(const std::string& kind, const json& data) {
+    const auto took = [&] {
+        return render_duration(std::chrono::milliseconds(data.value("ms", 0LL)));
+    };
+    if (kind == "queues_pausing") {
+        return "pausing queues: " +
+               printable(join(data.value("queues", std::vector<std::string>()), ", "));
+    }
+    if (kind == "queues_running") {
+        return "running: " + render_counts(data.value("running", json::object()));
+    }
+    if (kind == "queues_idle") {
+        const json left = data.value("left", json::object());
+        return "queues paused for " + took() +
+               "; ran: " + render_counts(data.value("ran", json::object())) +
+               (left.empty() ? "" : "; still: " + render_counts(left));
+    }
+    if (kind == "queues_resumed") {
+        return "queues go on after " + took();
+    }
+    if (kind == "cache_reset") {
+        return std::to_string(data.value("keys", 0)) + " keys dropped from the cache (" +
+               printable(join(data.value("prefixes", std::vector<std::string>()), ", ")) + ")";
+    }
+    if (kind == "queues_stuck") {
+        return text_of(data, "message", true) + "; tried again and again";
+    }
+    return (kind == "cache_kept" ? "the cache was not reset: " : "goes on all the same: ") +
+           text_of(data, "message", true);
+}
+
 struct Outcome {
     std::string kind;
     json data;
@@ -152,10 +193,29 @@ std::string line_of(const std::string& kind, const json& data) {
         return "slot " + slot + (kind == "drained" ? " is drained" : ": open requests were ended") +
                ", kept warm";
     }
+    if (kind == "resting") {
+        return "slot " + slot + " takes no more jobs; workers that finish theirs: " +
+               std::to_string(data.value("workers", 0));
+    }
+    if (kind == "ended") {
+        return "slot " + slot + ": workers ended by force before their job was done: " +
+               std::to_string(data.value("workers", std::vector<std::string>()).size());
+    }
+    if (kind.starts_with("queues_") || kind.starts_with("cache_")) {
+        return queue_line(kind, data);
+    }
+    if (kind == "roused") {
+        return "slot " + slot + ": its workers are started again";
+    }
     if (kind == "receipt") {
         std::string out = "receipt: " + std::to_string(data.value("requests", 0LL)) +
                           " requests in the last 5 minutes, " +
                           std::to_string(data.value("failed", 0LL)) + " failed";
+        if (const json queues = data.value("queues", json()); queues.is_object()) {
+            out += "; queues were paused for " +
+                   render_duration(std::chrono::milliseconds(queues.value("ms", 0LL))) +
+                   ", ran: " + render_counts(queues.value("ran", json::object()));
+        }
         const json gates = data.value("gates", json::array());
         for (const auto& gate : gates) {
             out += "; " + printable(gate.get<std::string>());

@@ -6,6 +6,7 @@
 #include "config/component_reader.h"
 #include "config/config.h"
 #include "config/env_file.h"
+#include "config/queues.h"
 #include "config/read.h"
 #include "config/validate.h"
 #include "config/values.h"
@@ -264,6 +265,19 @@ void check_env_rules(Source& source, const App& app) {
     }
 }
 
+ReleaseParts release_parts(const App& app) {
+    ReleaseParts out;
+    for (const auto& component : app.components) {
+        if (component.build || !component.image.empty()) {
+            out.all.insert(component.name);
+            if (!component.port.empty()) {
+                out.with_port.insert(component.name);
+            }
+        }
+    }
+    return out;
+}
+
 }    // namespace
 
 Parsed<App> parse_app(std::string_view yaml, const std::string& name, bool both) {
@@ -280,6 +294,13 @@ Parsed<App> parse_app(std::string_view yaml, const std::string& name, bool both)
     if (const Node* release = document.root.find("release")) {
         if (const Node* checks = release->find("checks")) {
             out.value.release_checks = read_checks(*checks, name, out.faults);
+        }
+        const ReleaseParts parts = release_parts(out.value);
+        if (const Node* queues = release->find("queues")) {
+            out.value.release_queues = read_queues(*queues, parts, name, out.faults);
+        }
+        if (const Node* cache = release->find("cache")) {
+            out.value.release_cache = read_cache(*cache, parts, name, out.faults);
         }
     }
     // What follows judges values against each other; of faulty ones it would say odd things.

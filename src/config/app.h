@@ -10,6 +10,7 @@
 #include "config/component.h"
 #include "config/env_rule.h"
 #include "config/release_check.h"
+#include "config/release_queue.h"
 
 namespace seatrial::config {
 
@@ -56,6 +57,8 @@ struct App {
     Database database;
     std::vector<ReleaseCheck> release_checks;
     std::optional<ReleaseMigrate> release_migrate;
+    std::vector<ReleaseQueue> release_queues;
+    ReleaseCache release_cache;
     std::vector<EnvRule> env;
     std::vector<std::string> env_files;                     // below the tree, parsed, never sourced
     std::string issue_pattern = "[A-Z][A-Z0-9]+-[0-9]+";    // find_match() in config/pattern.h

@@ -71,7 +71,7 @@ struct Container {
     int exit_code = 0;
     bool out_of_memory = false;
     std::int64_t pid = 0;
-    std::string started_at;
+    std::string started_at, stop_signal;             // of its image; "" = TERM
     std::map<std::string, std::string> addresses;    // by network, while it runs
     std::map<int, int> ports;                        // in the container → on the host
 };

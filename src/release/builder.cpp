@@ -250,6 +250,7 @@ Content make_content(const Release& release, const config::App& app,
         component.env = environment.env;
         component.port = port_of(part);
         // A port's variable has the same name as in previews.
+        component.worker = part.port.empty();
         if (!part.port.empty()) {
             component.env[part.port] = std::to_string(component.port);
         }
@@ -265,6 +266,8 @@ Content make_content(const Release& release, const config::App& app,
         component.pids = environment.limits.pids;
         out.components.push_back(std::move(component));
     }
+    out.queues = app.release_queues;
+    out.cache = app.release_cache;
     if (app.release_migrate && !out.components.empty()) {
         const auto& step = *app.release_migrate;
         out.migration.argv = step.run.to_argv();

@@ -25,6 +25,7 @@ constexpr milliseconds longest_pause{250};
 constexpr milliseconds first_patience{500};
 constexpr milliseconds longest_patience{8000};
 constexpr auto stop_grace = std::chrono::seconds(10);
+constexpr milliseconds worker_settles{1000};    // nothing tells more of one than that it stays
 
 // Variables of a slot's containers: read once for all, when the first has to be made.
 class Given {
@@ -160,7 +161,7 @@ Status start_one(docker::Engine& engine, const Content& content, const Component
     TRY_ASSIGN(const auto seen, docker::inspect_container(engine, name, ctx));
     TRY(docker::check_ours(engine, seen.labels, "container " + name));
     const auto address = seen.addresses.find(owner.network);
-    if (address != seen.addresses.end()) {
+    if (address != seen.addresses.end() && !part.worker) {
         instance->server = {address->second, part.port};
     }
     return {};
@@ -178,6 +179,17 @@ std::string log_end(docker::Engine& engine, const std::string& container, const 
         },
         ctx);
     return read ? printable(trim(text), true) : "";
+}
+
+Status check_runs(docker::Engine& engine, const Component& part, const docker::Container& seen,
+                  const Context& ctx) {
+    if (seen.state == "running" || seen.state == "created") {
+        return {};
+    }
+    return fail(Code::failed, part.name + " ended with exit code " +
+                                  std::to_string(seen.exit_code) +
+                                  (seen.out_of_memory ? " (out of memory)" : "") +
+                                  " before it was healthy\n" + log_end(engine, seen.name, ctx));
 }
 
 Status await_one(docker::Engine& engine, const Component& part, const Instance& instance,
@@ -201,18 +213,40 @@ Status await_one(docker::Engine& engine, const Component& part, const Instance& 
                       : answer.error().message;
         TRY(ctx.ok());
         TRY_ASSIGN(const auto state, docker::inspect_container(engine, instance.container, ctx));
-        if (state.state != "running" && state.state != "created") {
-            return fail(Code::failed,
-                        part.name + " ended with exit code " + std::to_string(state.exit_code) +
-                            (state.out_of_memory ? " (out of memory)" : "") +
-                            " before it was healthy\n" + log_end(engine, instance.container, ctx));
-        }
+        TRY(check_runs(engine, part, state, ctx));
         if (!wait_for(pause, limited)) {
             TRY(ctx.ok());
             return fail(Code::failed, part.name + " was not healthy in time: " + seen + "\n" +
                                           log_end(engine, instance.container, ctx));
         }
         pause = std::min(pause * 2, longest_pause);
+    }
+}
+
+// RFC 3339 with as many digits of a second as there are; the epoch for anything else.
+WallTime time_in(const std::string& text) {
+    constexpr std::size_t seconds_end = 19;
+    if (text.size() <= seconds_end) {
+        return {};
+    }
+    std::string digits;
+    for (std::size_t i = seconds_end + 1; i < text.size() && digits.size() < 3; ++i) {
+        digits += text[i] >= '0' && text[i] <= '9' ? text[i] : '0';
+    }
+    digits.resize(3, '0');
+    return parse_time(text.substr(0, seconds_end) + "." + digits + "Z").value_or(WallTime());
+}
+
+Status await_worker(docker::Engine& engine, const Component& part, const Instance& instance,
+                    const Context& ctx) {
+    while (true) {
+        TRY_ASSIGN(const auto seen, docker::inspect_container(engine, instance.container, ctx));
+        TRY(check_runs(engine, part, seen, ctx));
+        const WallTime settled = time_in(seen.started_at) + worker_settles;
+        if (settled <= now_utc()) {
+            return {};
+        }
+        TRY(wait_for(std::clamp(settled - now_utc(), first_pause, longest_pause), ctx));
     }
 }
 
@@ -257,6 +291,9 @@ Status start_instances(docker::Engine& engine, const Content& content, const Own
     std::vector<std::function<Status()>> works;
     for (const auto& part : content.components) {
         for (auto& instance : (*instances)[part.name]) {
+            if (instance.told) {
+                continue;
+            }
             works.emplace_back(
                 [&engine, &content, &part, &owner, &given, &instance, &ctx]() -> Status {
                     TRY(failpoint("release.start"));
@@ -272,8 +309,12 @@ Status await_health(docker::Engine& engine, const Content& content, const Instan
     std::vector<std::function<Status()>> works;
     for (const auto& part : content.components) {
         for (const auto& instance : instances.at(part.name)) {
+            if (instance.told) {
+                continue;
+            }
             works.emplace_back([&engine, &part, &instance, &ctx] {
-                return await_one(engine, part, instance, ctx);
+                return part.worker ? await_worker(engine, part, instance, ctx)
+                                   : await_one(engine, part, instance, ctx);
             });
         }
     }
@@ -336,6 +377,17 @@ Status run_migration(docker::Engine& engine, const std::string& name, millisecon
 
 std::string volume_name(const std::string& site, const std::string& name) {
     return site + "-" + name;
+}
+
+Status signal_to_end(docker::Engine& engine, const std::string& name, const Context& ctx) {
+    const auto seen = docker::inspect_container(engine, name, ctx);
+    if (!seen) {
+        return seen.error().code == Code::not_found ? Status() : tl::unexpected(seen.error());
+    }
+    Status told = docker::kill_container(
+        engine, name, seen->stop_signal.empty() ? "TERM" : seen->stop_signal, ctx);
+    // It ended meanwhile.
+    return !told && told.error().code == Code::conflict ? Status() : told;
 }
 
 Status remove_instances(docker::Engine& engine, const Instances& instances,

@@ -31,13 +31,14 @@ std::string volume_name(const std::string& site, const std::string& name);
 // Chooses the names of a slot's containers; nothing is made. `seed` makes them unlike any before.
 Instances choose_instances(const Content& content, const std::string& instance,
                            const std::string& site, const std::string& seed);
-// Makes and starts what is missing, and fills in where each one is to be reached. Errors: failed
+// Makes and starts what is missing, and fills in where each one is to be reached; workers that were
+// told to end are left alone, here and by await_health. Errors: failed
 // (the image or the command is at fault), unavailable (the engine), those of a
 // source of variables. A container that is there is only started: it has its variables.
 Status start_instances(docker::Engine& engine, const Content& content, const Owner& owner,
                        Instances* instances, const Context& ctx);
-// Waits until each answers its health check. `failed` with the end of its log when one ends or
-// does not answer in time.
+// Waits until each answers its health check, and workers have run for a moment. `failed` with the
+// end of its log when one ends or does not answer in time.
 Status await_health(docker::Engine& engine, const Content& content, const Instances& instances,
                     const Context& ctx);
 // Makes the container of a release's migration, of that name; there already is ok.
@@ -47,6 +48,8 @@ Status make_migration(docker::Engine& engine, const Content& content, const std:
 // end of its log: it ended with another code than 0, ran too long, or is gone.
 Status run_migration(docker::Engine& engine, const std::string& name,
                      std::chrono::milliseconds left, const Context& ctx);
+// SIGTERM, or what the image says, without waiting for its end. Not running is ok.
+Status signal_to_end(docker::Engine& engine, const std::string& name, const Context& ctx);
 // Stops and removes them, side by side, then the slot's network; absent is ok.
 Status remove_instances(docker::Engine& engine, const Instances& instances,
                         const std::string& network, const Context& ctx);

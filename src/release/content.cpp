@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "release/queues.h"
+
 namespace seatrial::release {
 namespace {
 
@@ -25,6 +27,7 @@ json to_json(const Component& part) {
             {"env", part.env},
             {"volumes", volumes},
             {"instances", part.instances},
+            {"worker", part.worker},
             {"memory_bytes", part.memory_bytes},
             {"cpu_percent", part.cpu_percent},
             {"pids", part.pids}};
@@ -46,6 +49,7 @@ Component component_of(const json& in) {
         out.volumes.push_back({volume.at(0), volume.at(1), volume.at(2), volume.at(3)});
     }
     out.instances = in.at("instances");
+    out.worker = in.value("worker", false);
     out.memory_bytes = in.at("memory_bytes");
     out.cpu_percent = in.at("cpu_percent");
     out.pids = in.at("pids");
@@ -116,6 +120,12 @@ json to_json(const Content& content) {
                             {"contract", step.contract},
                             {"notes", step.notes}};
     }
+    for (const auto& queue : content.queues) {
+        out["queues"].push_back(to_json(queue));
+    }
+    if (!content.cache.prefixes.empty()) {
+        out["cache"] = to_json(content.cache);
+    }
     return out;
 }
 
@@ -141,6 +151,12 @@ Content content_of(const json& in) {
         out.migration.timeout = milliseconds(step.at("timeout_ms").get<std::int64_t>());
         out.migration.contract = step.at("contract");
         out.migration.notes = step.at("notes");
+    }
+    for (const auto& queue : in.value("queues", json::array())) {
+        out.queues.push_back(queue_of(queue));
+    }
+    if (in.contains("cache")) {
+        out.cache = cache_of(in.at("cache"));
     }
     return out;
 }

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "config/release_queue.h"
 #include "config/secret_source.h"
 
 namespace seatrial::release {
@@ -38,6 +39,7 @@ struct Component {
     std::map<std::string, std::string> env;          // wins over env files
     std::vector<Volume> volumes;
     int instances = 1;
+    bool worker = false;    // without a port: no user is ever sent to it
     std::int64_t memory_bytes = 0;
     int cpu_percent = 0;
     int pids = 0;
@@ -69,6 +71,8 @@ struct Content {
     std::vector<KeyFile> key_files;
     std::vector<std::string> networks;    // of others, that every container joins
     Migration migration;
+    std::vector<config::ReleaseQueue> queues;    // paused while the release after it starts
+    config::ReleaseCache cache;
 };
 
 nlohmann::json to_json(const Content& content);

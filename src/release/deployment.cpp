@@ -7,6 +7,7 @@
 #include "base/names.h"
 #include "checks/checks.h"
 #include "crypto/crypto.h"
+#include "release/queues.h"
 
 namespace seatrial::release {
 namespace {
@@ -97,11 +98,12 @@ Settings settings_of(const json& in) {
 json to_json(const State& state) {
     json slots = json::object();
     for (const auto& [name, slot] : state.slots) {
-        slots[name] = {{"release", slot.release},
-                       {"phase", static_cast<int>(slot.phase)},
-                       {"since", time_json(slot.since)},
-                       {"rejected", slot.rejected},
-                       {"deaths", slot.deaths}};
+        slots[name] = {{"release", slot.release},        {"phase", static_cast<int>(slot.phase)},
+                       {"since", time_json(slot.since)}, {"rejected", slot.rejected},
+                       {"deaths", slot.deaths},          {"asked", slot.asked}};
+        if (slot.resting) {
+            slots[name]["resting"] = time_json(*slot.resting);
+        }
     }
     json out = {{"wanted", state.wanted},
                 {"slots", slots},
@@ -110,6 +112,18 @@ json to_json(const State& state) {
                 {"step_since", time_json(state.step_since)},
                 {"stopped", state.stopped},
                 {"proving", state.proving}};
+    if (state.drain) {
+        out["drain"] = {{"release", state.drain->release},
+                        {"since", time_json(state.drain->since)},
+                        {"over", state.drain->over}};
+        if (state.drain->retry) {
+            out["drain"]["retry"] = time_json(*state.drain->retry);
+        }
+    }
+    if (state.reset) {
+        out["reset"] = time_json(*state.reset);
+        out["resets"] = state.resets;
+    }
     if (state.switched_at) {
         out["switched_at"] = time_json(*state.switched_at);
     }
@@ -120,17 +134,57 @@ State state_of(const json& in) {
     State out;
     out.wanted = in.at("wanted");
     for (const auto& [name, slot] : in.at("slots").items()) {
-        out.slots[name] = {slot.at("release"), static_cast<Phase>(slot.at("phase").get<int>()),
-                           time_of(slot.at("since")), slot.at("rejected"), slot.value("deaths", 0)};
+        out.slots[name] = {
+            slot.at("release"),        static_cast<Phase>(slot.at("phase").get<int>()),
+            time_of(slot.at("since")), slot.at("rejected"),
+            slot.value("deaths", 0),   std::nullopt,
+            slot.value("asked", false)};
+        if (slot.contains("resting")) {
+            out.slots[name].resting = time_of(slot.at("resting"));
+        }
     }
     out.stable = in.at("stable");
     out.step = in.at("step");
     out.step_since = time_of(in.at("step_since"));
     out.stopped = in.at("stopped");
     out.proving = in.value("proving", false);
+    if (in.contains("drain")) {
+        const json& drain = in.at("drain");
+        out.drain = Drain{drain.at("release"), time_of(drain.at("since")), drain.at("over")};
+        if (drain.contains("retry")) {
+            out.drain->retry = time_of(drain.at("retry"));
+        }
+    }
+    if (in.contains("reset")) {
+        out.reset = time_of(in.at("reset"));
+        out.resets = in.at("resets");
+    }
     if (in.contains("switched_at")) {
         out.switched_at = time_of(in.at("switched_at"));
     }
+    return out;
+}
+
+json to_json(const Paused& paused) {
+    json queues = json::array();
+    for (const auto& queue : paused.queues) {
+        queues.push_back(release::to_json(queue));
+    }
+    return {{"slot", paused.slot}, {"since", time_json(paused.since)},
+            {"queues", queues},    {"takers", paused.takers},
+            {"ran", paused.ran},   {"left", paused.left}};
+}
+
+Paused paused_of(const json& in) {
+    Paused out;
+    out.slot = in.at("slot");
+    out.since = time_of(in.at("since"));
+    for (const auto& queue : in.at("queues")) {
+        out.queues.push_back(queue_of(queue));
+    }
+    out.takers = in.at("takers");
+    out.ran = in.at("ran");
+    out.left = in.at("left");
     return out;
 }
 
@@ -210,7 +264,8 @@ std::string render_standing(const Standing& standing) {
             for (const auto& one : list) {
                 instances[slot][component].push_back({{"container", one.container},
                                                       {"address", one.server.address},
-                                                      {"port", one.server.port}});
+                                                      {"port", one.server.port},
+                                                      {"told", one.told}});
             }
         }
     }
@@ -224,6 +279,12 @@ std::string render_standing(const Standing& standing) {
                                       {"at", time_json(step.at)},
                                       {"contract", step.contract},
                                       {"tag", step.tag}};
+    }
+    if (standing.paused) {
+        out["paused"] = to_json(*standing.paused);
+    }
+    if (!standing.queue_report.empty()) {
+        out["queue_report"] = standing.queue_report;
     }
     if (standing.began_at) {
         out["began_at"] = time_json(*standing.began_at);
@@ -247,8 +308,9 @@ Result<Standing> parse_standing(const std::string& text) {
         for (const auto& [slot, parts] : in.at("instances").items()) {
             for (const auto& [component, list] : parts.items()) {
                 for (const auto& one : list) {
-                    out.instances[slot][component].push_back(
-                        {one.at("container"), {one.at("address"), one.at("port")}});
+                    out.instances[slot][component].push_back({one.at("container"),
+                                                              {one.at("address"), one.at("port")},
+                                                              one.value("told", false)});
                 }
             }
         }
@@ -262,6 +324,10 @@ Result<Standing> parse_standing(const std::string& text) {
                     time_of(step.at("at")), step.at("contract"), step.at("tag")};
             }
         }
+        if (in.contains("paused")) {
+            out.paused = paused_of(in.at("paused"));
+        }
+        out.queue_report = in.value("queue_report", "");
         if (in.contains("began_at")) {
             out.began_at = time_of(in.at("began_at"));
         }
@@ -294,8 +360,10 @@ edge::Site make_site(const std::string& app, const std::string& env, const Setti
             return;
         }
         for (const auto& part : content->second.components) {
-            components.insert(part.name);
-            routes.emplace(part.path, part.name);
+            if (!part.worker) {
+                components.insert(part.name);
+                routes.emplace(part.path, part.name);
+            }
         }
     };
     add_routes(standing.state.stable);

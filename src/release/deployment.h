@@ -42,7 +42,8 @@ struct Spec {
 
 struct Instance {
     std::string container;    // name in the engine, chosen before it is made
-    edge::Server server;      // port 0 until it runs
+    edge::Server server;      // port 0 until it runs, and of workers
+    bool told = false;        // a worker that was asked to end: that it ends is right
 };
 
 using Instances = std::map<std::string, std::vector<Instance>>;    // by component
@@ -53,6 +54,15 @@ struct Migrated {
     WallTime at{};            // began; when done, ended
     bool contract = false;    // as in Migration
     std::string tag;
+};
+
+// While queues are paused, and until all of them go on.
+struct Paused {
+    std::string slot;    // in whose containers
+    WallTime since{};
+    std::vector<config::ReleaseQueue> queues;
+    std::map<std::string, std::map<std::string, std::vector<std::string>>> takers;    // by queue
+    std::map<std::string, int> ran, left;    // by queue; left -1: it cannot be told
 };
 
 struct Due {    // an event, to be told once users are where the records say
@@ -70,6 +80,8 @@ struct Standing {
     std::int64_t failed_before = 0;    // failed requests of the old and new slot at its start
     std::string failure;               // why the wanted release does not serve; "" = it does
     std::map<std::string, Migrated> migrations;    // by release; those that ran, or run
+    std::optional<Paused> paused;                  // with state.drain
+    std::string queue_report;                      // JSON, of the last pause; for the receipt
 };
 
 // The slot is in that phase from now on.

@@ -167,6 +167,7 @@ Result<Deploying> want(store::Writer& writer, Proposal& now) {
     state.switched_at.reset();
     state.proving = false;
     now.standing.failure.clear();
+    now.standing.queue_report.clear();
     now.standing.began_at = now_utc();
     ++now.life.generation;
     now.life.spec = render_spec(now.spec);

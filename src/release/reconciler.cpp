@@ -182,6 +182,9 @@ Result<Seen> Reconciler::observe(const Look& now, const Context& ctx) {
             out.open += counts.open + counts.old_workers;
         }
     }
+    TRY(count_workers(now, &out, ctx));
+    const auto stable = now.standing.contents.find(state.stable);
+    out.queues = stable != now.standing.contents.end() && !stable->second.queues.empty();
     const bool judged = state.switched_at || state.step >= 0;
     const std::string slot = slot_of(state, state.wanted);
     if (judged && !slot.empty() && !now.spec.settings.policy.gates.empty()) {
@@ -208,11 +211,17 @@ Result<bool> Reconciler::act(Look& now, const Action& action, const Context& ctx
     const std::string& slot = action.slot;
     Status done;
     switch (action.what) {
+        case Do::drain: done = drain(now, ctx); break;
+        case Do::resume: done = resume(now, ctx); break;
+        case Do::reset: done = reset(now, ctx); break;
         case Do::start: done = start(now, slot, ctx); break;
         case Do::check: done = check(now, slot, ctx); break;
         case Do::share: done = share(now, action, ctx); break;
         case Do::promote: done = promote(now, slot, ctx); break;
         case Do::prove: done = prove(now, slot, ctx); break;
+        case Do::rest: done = rest(now, slot, ctx); break;
+        case Do::end: done = end_workers(now, slot, ctx); break;
+        case Do::rouse: done = rouse(now, slot, ctx); break;
         case Do::close:
             done = parts_.edge.haproxy().close_sessions(site_name(now.spec.app, now.spec.env), slot,
                                                         ctx);

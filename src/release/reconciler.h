@@ -75,12 +75,26 @@ private:
     // A gate failed, but the release before cannot run any more: people decide.
     Status stay(Look& now, const std::string& why);
     Status finish(Look& now, const Context& ctx);
+    // Of slots that users are not on: how many of their workers run.
+    Status count_workers(const Look& now, Seen* seen, const Context& ctx);
+    Status rest(Look& now, const std::string& slot, const Context& ctx);
+    Status end_workers(Look& now, const std::string& slot, const Context& ctx);
+    Status rouse(Look& now, const std::string& slot, const Context& ctx);
+    Status drain(Look& now, const Context& ctx);
+    Status resume(Look& now, const Context& ctx);
+    Status resume_one(const Look& now, const config::ReleaseQueue& queue, const Context& ctx);
+    // False: one cannot be paused, and the deploy was given up.
+    Result<bool> pause_queues(Look& now, const Context& ctx);
+    Status await_queues(Look& now, const Context& ctx);
+    Status tell_running(const Look& now, const std::map<std::string, int>& running);
+    Status reset(Look& now, const Context& ctx);
     // True: something was done about it, look again.
     Result<bool> revive(Look& now, const Context& ctx);
     Status close_moved(const Look& now, const std::string& slot, const Instances& before,
                        const Context& ctx);
     Status reject(Look& now, const std::string& slot, const Error& error, const Context& ctx);
-    // A deploy that failed before the switch: the old release never stopped serving.
+    // A deploy that failed before the switch: the old release never stopped serving. `slot` "": it
+    // had none yet.
     Status give_up(Look& now, const std::string& slot, const Error& error);
     void want_previous(Look& now, const std::string& why);
     static store::Incident make_incident(const Look& now, const std::string& release,

@@ -18,12 +18,40 @@ constexpr int forgiven_deaths = 1;
 
 enum class Stand { fine, moved, gone };    // moved: runs at another address than we know
 
+bool is_worker(const Content& content, const std::string& component) {
+    return std::ranges::any_of(content.components, [&](const Component& part) {
+        return part.name == component && part.worker;
+    });
+}
+
+// Workers that were told to end and have ended are not told any more: they shall run again. Says
+// whether there are any.
+Result<bool> forget_ended(docker::Engine& engine, Instances* parts, const Context& ctx) {
+    bool any = false;
+    for (auto& [component, list] : *parts) {
+        for (auto& one : list) {
+            if (!one.told) {
+                continue;
+            }
+            const auto seen = docker::inspect_container(engine, one.container, ctx);
+            if (!seen && seen.error().code != Code::not_found) {
+                return tl::unexpected(seen.error());
+            }
+            one.told = seen && seen->state == "running";
+            any = any || !one.told;
+        }
+    }
+    return any;
+}
+
 // Asked one by one: a list may be older than the event that told of an end.
-Result<Stand> stand_of(docker::Engine& engine, const Instances& parts, const Context& ctx) {
+Result<Stand> stand_of(docker::Engine& engine, const Content& content, const Instances& parts,
+                       const Context& ctx) {
     Stand out = Stand::fine;
     for (const auto& [component, list] : parts) {
         for (const auto& one : list) {
-            if (one.server.port == 0) {
+            const bool worker = is_worker(content, component);
+            if (one.told || (one.server.port == 0 && !worker)) {
                 continue;
             }
             const auto seen = docker::inspect_container(engine, one.container, ctx);
@@ -33,9 +61,10 @@ Result<Stand> stand_of(docker::Engine& engine, const Instances& parts, const Con
             if (!seen || seen->state != "running") {
                 return Stand::gone;
             }
-            if (std::none_of(
-                    seen->addresses.begin(), seen->addresses.end(),
-                    [&](const auto& address) { return address.second == one.server.address; })) {
+            if (!worker && std::none_of(seen->addresses.begin(), seen->addresses.end(),
+                                        [&](const auto& address) {
+                                            return address.second == one.server.address;
+                                        })) {
                 out = Stand::moved;
             }
         }
@@ -59,17 +88,21 @@ Result<bool> Reconciler::revive(Look& now, const Context& ctx) {
             place.phase == Phase::empty) {
             continue;
         }
-        TRY_ASSIGN(const Stand stand, stand_of(parts_.engine, parts, ctx));
+        bool again = false;
+        if (!place.resting) {
+            TRY_ASSIGN(again, forget_ended(parts_.engine, &parts, ctx));
+        }
+        const Content& content = now.standing.contents.at(slot);
+        TRY_ASSIGN(const Stand stand, stand_of(parts_.engine, content, parts, ctx));
         if (stand == Stand::fine) {
             continue;
         }
         const bool trial = on_trial(state, slot);
-        if (trial && stand == Stand::gone && ++place.deaths > forgiven_deaths) {
+        if (trial && !again && stand == Stand::gone && ++place.deaths > forgiven_deaths) {
             TRY(reject(now, slot, Error{Code::failed, "it ended again and again", "", "", nullptr},
                        ctx));
             return true;
         }
-        const Content& content = now.standing.contents.at(slot);
         const auto before = parts;
         Status up = start_instances(parts_.engine, content, owner_of(now, slot), &parts, ctx);
         if (up) {

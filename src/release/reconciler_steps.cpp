@@ -101,7 +101,9 @@ store::Incident Reconciler::make_incident(const Look& now, const std::string& re
 }
 
 Status Reconciler::give_up(Look& now, const std::string& slot, const Error& error) {
-    enter(now.standing, slot, Phase::failed);
+    if (!slot.empty()) {
+        enter(now.standing, slot, Phase::failed);
+    }
     const std::string why = render_error(error);
     const Content bad = now.spec.wanted;
     want_previous(now, why);
@@ -204,6 +206,10 @@ Status Reconciler::promote(Look& now, const std::string& slot, const Context& ct
     standing.state.stable = slot;
     standing.state.step = -1;
     standing.state.switched_at = now_utc();
+    if (!standing.contents[slot].cache.prefixes.empty()) {
+        standing.state.reset = now_utc();
+        standing.state.resets = 0;
+    }
     now.life.state = "serving";
     standing.due = Due{"switched", json{{"from", old},
                                         {"to", slot},
@@ -307,14 +313,16 @@ Status Reconciler::finish(Look& now, const Context& ctx) {
     for (const auto& finding : judge(now.spec.settings.policy.gates, measured)) {
         gates.push_back(render_finding(finding));
     }
-    return save(
-        now,
-        {make_event(now.life, "receipt",
-                    {{"tag", now.spec.wanted.tag},
-                     {"gates", gates},
-                     {"requests", measured.requests},
-                     {"failed", measured.failed},
-                     {"ms", (now_utc() - now.standing.began_at.value_or(now_utc())).count()}})});
+    json data = {{"tag", now.spec.wanted.tag},
+                 {"gates", gates},
+                 {"requests", measured.requests},
+                 {"failed", measured.failed},
+                 {"ms", (now_utc() - now.standing.began_at.value_or(now_utc())).count()}};
+    if (!now.standing.queue_report.empty()) {
+        data["queues"] = json::parse(now.standing.queue_report, nullptr, false);
+        now.standing.queue_report.clear();
+    }
+    return save(now, {make_event(now.life, "receipt", data)});
 }
 
 }    // namespace seatrial::release

@@ -35,8 +35,35 @@ bool has(const State& state, const std::string& name, Phase phase) {
     return found != state.slots.end() && found->second.phase == phase;
 }
 
+// What must happen to the workers of a slot that is left before anything else may; absent: nothing,
+// they have ended.
+std::optional<Action> rest(const Policy& policy, const State& state, const Seen& seen,
+                           const std::string& name) {
+    const auto running = seen.workers.find(name);
+    if (running == seen.workers.end()) {
+        return std::nullopt;
+    }
+    const Slot& slot = state.slots.at(name);
+    if (!slot.resting || !slot.asked) {
+        return do_it(Do::rest, name);
+    }
+    if (running->second == 0) {
+        return std::nullopt;
+    }
+    const WallTime end = *slot.resting + policy.drain;
+    return seen.now < end ? wait_until(end) : do_it(Do::end, name);
+}
+
+// Removes a slot, once its workers have ended.
+Action retire(const Policy& policy, const State& state, const Seen& seen, const std::string& name) {
+    const auto running = seen.workers.find(name);
+    const bool none = running == seen.workers.end() || running->second == 0;
+    return none ? do_it(Do::retire, name)
+                : rest(policy, state, seen, name).value_or(do_it(Do::retire, name));
+}
+
 // A slot for a new release: an empty one, else the longest warm one makes room.
-Action make_room(const State& state) {
+Action make_room(const Policy& policy, const State& state, const Seen& seen) {
     std::string oldest;
     for (const char* name : slots) {
         const auto found = state.slots.find(name);
@@ -49,7 +76,7 @@ Action make_room(const State& state) {
         }
     }
     if (!oldest.empty()) {
-        return do_it(Do::retire, oldest);
+        return retire(policy, state, seen, oldest);
     }
     return {};    // a drain ends by itself and makes room then
 }
@@ -109,14 +136,18 @@ Action canary(const Policy& policy, const State& state, const Seen& seen, const 
 Action advance(const Policy& policy, const State& state, const Seen& seen) {
     const std::string slot = slot_of(state, state.wanted);
     if (slot.empty()) {
-        return make_room(state);
+        const Action next = make_room(policy, state, seen);
+        const bool drained =
+            state.drain && state.drain->over && state.drain->release == state.wanted;
+        return next.what == Do::start && seen.queues && !drained ? do_it(Do::drain) : next;
     }
     switch (state.slots.at(slot).phase) {
         case Phase::starting: return do_it(Do::start, slot);
         case Phase::ready: return do_it(Do::check, slot);
         // Was good before: a rollback is one step.
         case Phase::warm:
-        case Phase::draining: return do_it(Do::promote, slot);
+        case Phase::draining:
+            return do_it(state.slots.at(slot).resting ? Do::rouse : Do::promote, slot);
         default: break;
     }
     // The first release of all has nobody to compare with.
@@ -131,59 +162,66 @@ Action clear_up(const Policy& policy, const State& state, const Seen& seen) {
         if (name == state.stable || slot.release == state.wanted) {
             continue;
         }
+        std::optional<Action> busy;
+        if (slot.phase == Phase::draining || slot.phase == Phase::warm) {
+            busy = rest(policy, state, seen, name);
+        }
+        if (busy && busy->what != Do::nothing) {
+            return *busy;
+        }
+        Action next;
         switch (slot.phase) {
             case Phase::draining:
-                if (seen.open == 0) {
-                    return do_it(slot.rejected ? Do::retire : Do::keep_warm, name);
+                if (seen.open > 0) {
+                    next = seen.now < slot.since + policy.drain
+                               ? wait_until(slot.since + policy.drain)
+                               : do_it(Do::close, name);
+                } else if (!busy) {
+                    next = do_it(slot.rejected ? Do::retire : Do::keep_warm, name);
                 }
-                if (seen.now >= slot.since + policy.drain) {
-                    return do_it(Do::close, name);
-                }
-                out = sooner(out, wait_until(slot.since + policy.drain));
                 break;
             case Phase::warm:
-                if (seen.now >= slot.since + policy.warm) {
-                    return do_it(Do::retire, name);
-                }
-                out = sooner(out, wait_until(slot.since + policy.warm));
+                next = seen.now < slot.since + policy.warm ? wait_until(slot.since + policy.warm)
+                                                           : retire(policy, state, seen, name);
                 break;
             case Phase::empty: break;
-            default: return do_it(Do::retire, name);    // half-made or superseded
+            default: next = retire(policy, state, seen, name);    // half-made or superseded
         }
+        if (next.what != Do::nothing) {
+            return next;
+        }
+        out = sooner(sooner(out, next), busy.value_or(Action()));
     }
     return out;
 }
 
-}    // namespace
-
-std::string_view to_string(Phase phase) {
-    static constexpr std::array<std::string_view, 8> names{
-        "empty", "starting", "ready", "checked", "serving", "draining", "warm", "failed"};
-    return names.at(static_cast<std::size_t>(phase));
+// Queues stay paused until the release that they wait for has started, or will not.
+bool needs_pause(const State& state) {
+    const std::string slot = slot_of(state, state.wanted);
+    return !state.stopped && state.drain->release == state.wanted &&
+           (slot.empty() || state.slots.at(slot).phase == Phase::starting);
 }
 
-std::string_view to_string(Do action) {
-    static constexpr std::array<std::string_view, 12> names{
-        "nothing", "start",     "check",  "share",  "promote", "prove",
-        "close",   "keep_warm", "retire", "finish", "revert",  "stop"};
-    return names.at(static_cast<std::size_t>(action));
-}
-
-std::string slot_of(const State& state, const std::string& release) {
-    for (const auto& [name, slot] : state.slots) {
-        if (slot.release == release && slot.phase != Phase::empty && slot.phase != Phase::failed) {
-            return name;
+// What is due whatever becomes of releases; of nothing: until when it waits.
+Action due(const State& state, const Seen& seen) {
+    Action out;
+    if (state.drain && !needs_pause(state)) {
+        if (!state.drain->retry || seen.now >= *state.drain->retry) {
+            return do_it(Do::resume);
         }
+        out = wait_until(*state.drain->retry);
     }
-    return "";
+    if (state.reset && has(state, state.stable, Phase::serving)) {
+        if (seen.now >= *state.reset) {
+            return do_it(Do::reset);
+        }
+        out = sooner(out, wait_until(*state.reset));
+    }
+    return out;
 }
 
-Action decide(const Policy& policy, const State& state, const Seen& seen) {
-    for (const auto& [name, slot] : state.slots) {
-        if (slot.phase == Phase::failed) {
-            return do_it(Do::retire, name);
-        }
-    }
+// All but slots that failed.
+Action decide_others(const Policy& policy, const State& state, const Seen& seen) {
     if (state.stopped || state.wanted.empty()) {
         return clear_up(policy, state, seen);
     }
@@ -207,6 +245,49 @@ Action decide(const Policy& policy, const State& state, const Seen& seen) {
     return sooner(after_step(policy, seen, *state.switched_at, policy.watch, state.stable,
                              do_it(Do::finish, state.stable)),
                   cleared);
+}
+
+}    // namespace
+
+std::string_view to_string(Phase phase) {
+    static constexpr std::array<std::string_view, 8> names{
+        "empty", "starting", "ready", "checked", "serving", "draining", "warm", "failed"};
+    return names.at(static_cast<std::size_t>(phase));
+}
+
+std::string_view to_string(Do action) {
+    static constexpr std::array<std::string_view, 18> names{
+        "nothing", "drain", "resume", "reset", "start",     "check",  "share",  "promote", "prove",
+        "rest",    "end",   "rouse",  "close", "keep_warm", "retire", "finish", "revert",  "stop"};
+    return names.at(static_cast<std::size_t>(action));
+}
+
+std::string slot_of(const State& state, const std::string& release) {
+    for (const auto& [name, slot] : state.slots) {
+        if (slot.release == release && slot.phase != Phase::empty && slot.phase != Phase::failed) {
+            return name;
+        }
+    }
+    return "";
+}
+
+Action decide(const Policy& policy, const State& state, const Seen& seen) {
+    const Action first = due(state, seen);
+    if (first.what != Do::nothing) {
+        return first;
+    }
+    Action failed;
+    for (const auto& [name, slot] : state.slots) {
+        if (slot.phase != Phase::failed) {
+            continue;
+        }
+        Action next = retire(policy, state, seen, name);
+        if (next.what != Do::nothing) {
+            return next;
+        }
+        failed = sooner(failed, next);
+    }
+    return sooner(sooner(decide_others(policy, state, seen), failed), first);
 }
 
 }    // namespace seatrial::release

@@ -42,13 +42,22 @@ enum class Phase {
     failed,      // to be removed
 };
 std::string_view to_string(Phase phase);
-
 struct Slot {
     std::string release;
     Phase phase = Phase::empty;
     WallTime since{};
-    bool rejected = false;    // a gate failed: it goes once nobody is on it
-    int deaths = 0;           // while on trial
+    bool rejected = false;                   // a gate failed: it goes once nobody is on it
+    int deaths = 0;                          // while on trial
+    std::optional<WallTime> resting = {};    // since then its workers take no more jobs
+    bool asked = false;                      // all of them were asked to end after theirs
+};
+
+// Queues are paused while a release starts: no job runs across its migration.
+struct Drain {
+    std::string release;    // whose start it is for; paused for anything else, they are resumed
+    WallTime since{};
+    bool over = false;                     // nothing runs, or it is not waited for any longer
+    std::optional<WallTime> retry = {};    // resuming failed: not before
 };
 
 // All that is kept of a deployment between two looks.
@@ -61,6 +70,9 @@ struct State {
     std::optional<WallTime> switched_at;    // of the wanted release; until its gates are through
     bool proving = false;                   // just switched: its checks are to pass once more
     bool stopped = false;                   // a gate said stop or hold ran out: people decide
+    std::optional<Drain> drain = {};        // from before the first queue is paused until all go on
+    std::optional<WallTime> reset = {};     // users have moved: drop from the cache, not before
+    int resets = 0;                         // that failed
 };
 
 // What the reconciler found out.
@@ -68,15 +80,23 @@ struct Seen {
     WallTime now{};
     int open = 0;                      // requests on the draining slot, old workers included
     std::optional<Finding> finding;    // the deciding one of the gates now; absent: no gates
+    std::map<std::string, int> workers = {};    // of slots that have any: how many run
+    bool queues = false;                        // the stable release has some to pause
 };
 
 enum class Do {
     nothing,      // done, or waiting for `until`
+    drain,        // pause the queues and wait for what runs
+    resume,       // let them go on
+    reset,        // drop from the cache what the release says
     start,        // make the release's containers in `slot` until healthy
     check,        // smoke checks of `slot` through the probe
     share,        // give `slot` `per_mille` of the users
     promote,      // make `slot` stable: the switch
     prove,        // the checks of `slot` once more, as users get it
+    rest,         // ask the workers of `slot` to end after their job
+    end,          // end those of its workers that still run
+    rouse,        // start them again: users come back to `slot`
     close,        // end what is still open on `slot`
     keep_warm,    // nobody is on `slot` any more
     retire,       // remove `slot` and its containers
@@ -85,18 +105,15 @@ enum class Do {
     stop,         // leave all as it is, because of `why`
 };
 std::string_view to_string(Do action);
-
 struct Action {
     Do what = Do::nothing;
     std::string slot;
-    int per_mille = 0;
-    int step = -1;                    // of share
+    int per_mille = 0, step = -1;     // of share
     std::optional<WallTime> until;    // of nothing: look again then
     std::string why;
 };
 
 Action decide(const Policy& policy, const State& state, const Seen& seen);
-
 // The slot that holds this release in a phase that can serve, "" when none does.
 std::string slot_of(const State& state, const std::string& release);
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <set>
 
 namespace seatrial::release {
 namespace {
@@ -17,6 +18,12 @@ struct Player {
     std::vector<std::string> log;
     bool unhealthy = false;
     bool has_checks = false;
+    bool has_workers = false;    // each release; they run until `rest` and their job's end
+    bool quick_jobs = true;
+    std::set<std::string> working;
+    bool has_queues = false;
+    bool paused = false;
+    int resume_fails = 0;
 
     void put(const std::string& slot, Phase phase) {
         state.slots[slot].phase = phase;
@@ -39,6 +46,15 @@ struct Player {
     }
     // One decision, carried out. False: it waits for nothing any more.
     bool play() {
+        seen.queues = has_queues && !state.stable.empty();
+        if (has_workers) {
+            seen.workers.clear();
+            for (const auto& [name, slot] : state.slots) {
+                if (slot.phase != Phase::serving) {
+                    seen.workers[name] = working.contains(name) ? 1 : 0;
+                }
+            }
+        }
         const Action action = decide(policy, state, seen);
         if (action.what == Do::nothing) {
             if (!action.until) {
@@ -56,6 +72,7 @@ struct Player {
         switch (action.what) {
             case Do::start:
                 state.slots[action.slot].release = state.wanted;
+                working.insert(action.slot);
                 put(action.slot, unhealthy ? Phase::failed : Phase::ready);
                 if (unhealthy) {
                     state.stopped = true;
@@ -72,6 +89,32 @@ struct Player {
                 promote(action.slot);
                 break;
             case Do::prove: state.proving = false; break;
+            case Do::drain:
+                paused = true;
+                state.drain = Drain{state.wanted, seen.now, true, std::nullopt};
+                break;
+            case Do::resume:
+                if (resume_fails-- > 0) {
+                    state.drain->retry = seen.now + seconds(2);
+                    break;
+                }
+                paused = false;
+                state.drain.reset();
+                break;
+            case Do::reset: state.reset.reset(); break;
+            case Do::rest:
+                state.slots[action.slot].resting = seen.now;
+                state.slots[action.slot].asked = true;
+                if (quick_jobs) {
+                    working.erase(action.slot);
+                }
+                break;
+            case Do::end: working.erase(action.slot); break;
+            case Do::rouse:
+                working.insert(action.slot);
+                state.slots[action.slot].resting.reset();
+                state.slots[action.slot].asked = false;
+                break;
             case Do::close: seen.open = 0; break;
             case Do::keep_warm: put(action.slot, Phase::warm); break;
             case Do::retire: state.slots.erase(action.slot); break;
@@ -272,6 +315,118 @@ TEST(Rollout, AReleaseThatDoesNotStartLeavesTheOldOneServing) {
 }
 
 // Whatever stands, asking again without doing anything gives the same answer.
+TEST(Rollout, WorkersRestOnceTheirReleaseIsLeft) {
+    Player player = with_old();
+    player.has_workers = true;
+    player.working = {"a"};
+    player.want("new");
+    EXPECT_EQ(player.play_all(), (Log{"start b", "check b", "promote b", "rest a", "keep_warm a",
+                                      "finish b", "retire a"}));
+}
+
+TEST(Rollout, AWorkerThatDoesNotFinishIsEndedAfterTheDrain) {
+    Player player = with_old();
+    player.has_workers = true;
+    player.quick_jobs = false;
+    player.working = {"a"};
+    player.want("new");
+    const WallTime began = player.seen.now;
+    while (player.log.empty() || player.log.back() != "end a") {
+        ASSERT_TRUE(player.play());
+    }
+    EXPECT_EQ(player.seen.now, began + player.policy.drain);
+    EXPECT_EQ(player.play_all(), (Log{"keep_warm a", "finish b", "retire a"}));
+}
+
+TEST(Rollout, AWayBackStartsTheWorkersBeforeUsersCome) {
+    Player player = with_old();
+    player.has_workers = true;
+    player.working = {"a"};
+    player.policy.warm = std::chrono::hours(1000);
+    player.want("new");
+    while (player.log.empty() || player.log.back() != "keep_warm a") {
+        ASSERT_TRUE(player.play());
+    }
+    player.log.clear();
+    player.want("old");
+    while (player.log.empty() || player.log.back() != "keep_warm b") {
+        ASSERT_TRUE(player.play());
+    }
+    EXPECT_EQ(player.log, (Log{"rouse a", "promote a", "rest b", "keep_warm b"}));
+}
+
+TEST(Rollout, AReleaseThatFailedGoesWhenItsJobsAreDone) {
+    Player player = with_old();
+    player.has_workers = true;
+    player.quick_jobs = false;
+    player.working = {"a"};
+    player.unhealthy = true;
+    player.want("new");
+    EXPECT_EQ(player.play_all(), (Log{"start b", "rest b", "end b", "retire b"}));
+    EXPECT_EQ(player.working, std::set<std::string>{"a"});
+}
+
+TEST(Rollout, QueuesArePausedBeforeAReleaseStartsAndGoOnBeforeItIsChecked) {
+    Player player = with_old();
+    player.has_queues = true;
+    player.want("new");
+    const Log log = player.play_all();
+    EXPECT_EQ(Log(log.begin(), log.begin() + 5),
+              (Log{"drain ", "start b", "resume ", "check b", "promote b"}));
+    EXPECT_FALSE(player.paused);
+    // A way back to a warm release starts nothing, so nothing is paused.
+    player.policy.warm = std::chrono::hours(1000);
+    player.want("newer");
+    while (player.log.back() != "finish a" && player.play()) {
+    }
+    player.want("new");
+    for (const auto& line : player.play_all()) {
+        EXPECT_NE(line, "drain ");
+    }
+}
+
+TEST(Rollout, TheFirstReleaseHasNoQueuesToPause) {
+    Player player;
+    player.has_queues = true;
+    player.want("one");
+    EXPECT_EQ(player.play_all(), (Log{"start a", "check a", "promote a", "finish a"}));
+}
+
+TEST(Rollout, QueuesGoOnWhateverBecomesOfTheRelease) {
+    // It does not start: want_previous() of the reconciler.
+    Player player = with_old();
+    player.has_queues = true;
+    player.want("bad");
+    ASSERT_TRUE(player.play());
+    EXPECT_TRUE(player.paused);
+    player.want("old");
+    EXPECT_EQ(player.play_all(), (Log{"resume "}));
+    // Stopped for people.
+    player.want("bad");
+    ASSERT_TRUE(player.play());
+    player.state.stopped = true;
+    EXPECT_EQ(player.play_all(), (Log{"resume "}));
+    // Another one takes over: its own pause begins anew.
+    player.want("bad");
+    ASSERT_TRUE(player.play());
+    player.want("newer");
+    const Log log = player.play_all();
+    EXPECT_EQ(Log(log.begin(), log.begin() + 3), (Log{"resume ", "drain ", "start b"}));
+    EXPECT_FALSE(player.paused);
+}
+
+TEST(Rollout, AQueueThatCannotGoOnYetHoldsNobodyUp) {
+    Player player = with_old();
+    player.has_queues = true;
+    player.resume_fails = 2;
+    player.want("new");
+    const Log log = player.play_all();
+    EXPECT_EQ(Log(log.begin(), log.begin() + 5),
+              (Log{"drain ", "start b", "resume ", "check b", "promote b"}));
+    EXPECT_EQ(std::ranges::count(log, "resume "), 3);
+    EXPECT_FALSE(player.paused);
+}
+
 TEST(Rollout, DecidesTheSameTwice) {
     Player player = with_old();
     player.want("new");
