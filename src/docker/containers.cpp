@@ -35,7 +35,6 @@ Container parse_container(const json& answer) {
     out.out_of_memory = flag_of(state, "OOMKilled");
     out.pid = number_of(state, "Pid");
     out.started_at = text_of(state, "StartedAt");
-    out.started = time_in(out.started_at);
     out.stop_signal = text_of(member(answer, "Config"), "StopSignal");
     const json& settings = member(answer, "NetworkSettings");
     for (const auto& [network, use] : member(settings, "Networks").items()) {

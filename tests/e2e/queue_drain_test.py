@@ -1,6 +1,7 @@
 """Queues around a release: paused, waited for and resumed, with real RQ and Celery and jobs that are
 enqueued all the time; whoever dies in between."""
 import contextlib
+import re
 import urllib.request
 
 import harness
@@ -140,7 +141,7 @@ def test_queues_by_http_and_by_command(make, server):
     world.run("deploy", "stg", "--wait")
     world.change("two")
     shown = world.run("deploy", "stg")
-    assert "running: files 0, mail 3" in shown.out
+    assert re.search("running: files 0, mail [0-3]", shown.out), shown
     assert world.text("stg") == "two"
     assert server.names("told") == ["pause", "running", "resume"]
     old, = [slot for slot in world.deployment("stg")["slots"] if slot["slot"] == "a"]

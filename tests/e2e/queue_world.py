@@ -207,7 +207,9 @@ class World(Wares):
             harness.wait_for(lambda: not missing(), "all jobs to be done", seconds, 0.2)
         except AssertionError:
             raise AssertionError(f"not done: {missing()}, begun: {self.redis.names('begun')}, "
-                                 f"queued: {self.rq.job_ids}") from None
+                                 f"queued: {self.rq.job_ids}, failed: "
+                                 f"{self.rq.failed_job_registry.get_job_ids()}, started: "
+                                 f"{self.rq.started_job_registry.get_job_ids()}") from None
 
 
 def host_address(engine):
