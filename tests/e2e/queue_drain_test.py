@@ -7,9 +7,10 @@ import urllib.request
 import harness
 import pytest
 from prober import Prober
-from queue_world import PACKAGES, Enqueuer, Redis, World, host_address
+from queue_world import PACKAGES, Enqueuer, RabbitMQ, Redis, World, host_address
 
 RQ = "convert: {{ kind: rq, component: worker, url: REDIS_URL, queues: [convert], {more} }}"
+CELERY = "export: { kind: celery, component: exporter, url: BROKER_URL, queues: [export] }"
 CUSTOM = """\
 mail: { pause: /queue/pause, resume: /queue/resume, running: /queue/running }
     files: { component: worker, pause: [python3, /tell.py, pause], resume: [python3, /tell.py, resume],
@@ -176,3 +177,22 @@ def test_a_cache_loses_the_keys_with_a_prefix_and_no_others(make, server):
         "'job:'", "'*'")})
     checked = world.run("check", ok=False)
     assert checked.code != 0 and "release.cache.prefixes" in checked.out + checked.err, checked
+
+
+@pytest.mark.skipif(not RabbitMQ.PROGRAM.exists(), reason="rabbitmq-server is not installed")
+def test_celery_over_rabbitmq(make, server, engine):
+    rabbit = RabbitMQ(host_address(engine))
+    try:
+        world = make(queues=CELERY, broker=rabbit.url)
+        world.run("deploy", "stg", "--wait")
+        world.put_celery("first", 20)
+        harness.wait_for(lambda: world.begun("first"), "the job to begin", 60)
+        world.change("two")
+        shown = world.run("deploy", "stg")
+        assert "running: export 1" in shown.out, shown
+        assert server.names("migration")[-1] == "0 0"
+        world.put_celery("second")
+        world.await_all(["first", "second"])
+        assert sorted(server.names("begun")) == ["first", "second"]
+    finally:
+        rabbit.stop()

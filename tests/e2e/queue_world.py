@@ -1,7 +1,10 @@
 """An app with queues of RQ and Celery in one Redis server of the tests' own, and who enqueues."""
 import contextlib
+import os
+import pathlib
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -82,6 +85,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body.encode())
     def log_message(self, *_):
         pass
+http.server.ThreadingHTTPServer.request_queue_size = 128
 server = http.server.ThreadingHTTPServer(("0.0.0.0", int(os.environ["PORT"])), Handler)
 server.daemon_threads = True
 signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
@@ -146,6 +150,53 @@ class Redis:
     def stop(self):
         self.process.terminate()
         self.process.wait(10)
+        self.log.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class RabbitMQ:
+    """A private server that containers reach; its Erlang parts listen on the loopback alone."""
+
+    PROGRAM = pathlib.Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+
+    def __init__(self, address):
+        self.folder = harness.temporary_folder("rabbit")
+        shutil.chown(self.folder, "rabbitmq")
+        self.port, self.mapper = free_port(), free_port()
+        self.url = f"amqp://guest:guest@{address}:{self.port}//"
+        (self.folder / "rabbitmq.conf").write_text("loopback_users = none\n")
+        (self.folder / "plugins").write_text("[].\n")
+        self.log = open(self.folder / "out", "ab")
+        self.environment = {
+            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(self.folder),
+            "RABBITMQ_NODENAME": f"st{self.port}@localhost",
+            "RABBITMQ_MNESIA_BASE": str(self.folder / "data"),
+            "RABBITMQ_LOG_BASE": str(self.folder / "log"),
+            "RABBITMQ_NODE_IP_ADDRESS": address, "RABBITMQ_NODE_PORT": str(self.port),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.folder / "plugins"),
+            "RABBITMQ_CONFIG_FILE": str(self.folder / "rabbitmq.conf"),
+            "RABBITMQ_CONF_ENV_FILE": "/dev/null", "RABBITMQ_DIST_PORT": str(free_port()),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+            "ERL_EPMD_PORT": str(self.mapper), "ERL_EPMD_ADDRESS": "127.0.0.1"}
+        self.process = subprocess.Popen(
+            ["setpriv", "--reuid=rabbitmq", "--regid=rabbitmq", "--clear-groups", str(self.PROGRAM)],
+            cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL, stdout=self.log,
+            stderr=self.log, start_new_session=True)
+        harness.wait_for(lambda: "Starting broker... completed" in self.said(), "RabbitMQ", 120, 0.2)
+
+    def said(self):
+        return (self.folder / "out").read_text(errors="replace")
+
+    def stop(self):
+        os.killpg(self.process.pid, signal.SIGTERM)
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+        # Erlang's port mapper is a daemon of its own.
+        subprocess.run(["epmd", "-port", str(self.mapper), "-kill"], env=self.environment,
+                       stdout=self.log, stderr=self.log, check=False)
         self.log.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
