@@ -251,7 +251,7 @@ class World(Wares):
     def is_paused(self):
         return bool(self.redis.client.exists("rq:suspended"))
 
-    def await_all(self, names, seconds=90):
+    def await_all(self, names, seconds=180):
         def missing():
             return sorted(set(names) - set(self.redis.names("done")))
         try:
