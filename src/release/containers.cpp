@@ -223,31 +223,11 @@ Status await_one(docker::Engine& engine, const Component& part, const Instance& 
     }
 }
 
-// RFC 3339 with as many digits of a second as there are; the epoch for anything else.
-WallTime time_in(const std::string& text) {
-    constexpr std::size_t seconds_end = 19;
-    if (text.size() <= seconds_end) {
-        return {};
-    }
-    std::string digits;
-    for (std::size_t i = seconds_end + 1; i < text.size() && digits.size() < 3; ++i) {
-        digits += text[i] >= '0' && text[i] <= '9' ? text[i] : '0';
-    }
-    digits.resize(3, '0');
-    return parse_time(text.substr(0, seconds_end) + "." + digits + "Z").value_or(WallTime());
-}
-
 Status await_worker(docker::Engine& engine, const Component& part, const Instance& instance,
                     const Context& ctx) {
-    while (true) {
-        TRY_ASSIGN(const auto seen, docker::inspect_container(engine, instance.container, ctx));
-        TRY(check_runs(engine, part, seen, ctx));
-        const WallTime settled = time_in(seen.started_at) + worker_settles;
-        if (settled <= now_utc()) {
-            return {};
-        }
-        TRY(wait_for(std::clamp(settled - now_utc(), first_pause, longest_pause), ctx));
-    }
+    TRY(wait_for(worker_settles, ctx));
+    TRY_ASSIGN(const auto seen, docker::inspect_container(engine, instance.container, ctx));
+    return check_runs(engine, part, seen, ctx);
 }
 
 // Calls `work` for each instance on a thread of its own; the first error.
