@@ -20,6 +20,7 @@ using std::chrono::milliseconds;
 constexpr milliseconds again_pause{2000};
 constexpr milliseconds tell_pause{1000};    // between two events with counts
 constexpr milliseconds spare{120'000};      // beside what starting a release may take at most
+constexpr milliseconds end_patience{1000};
 constexpr int most_resets = 5;
 
 bool is_end(const Error& error) {
@@ -51,8 +52,10 @@ std::optional<Place> place_of(const Standing& standing, const std::string& slot,
 // What is told to a container that has just ended says nothing about its queue: it is started
 // again, and told then.
 Status check_still_runs(docker::Engine& engine, const std::string& container, const Context& ctx) {
-    const auto seen = docker::inspect_container(engine, container, ctx);
-    if (seen && seen->state == "running") {
+    // What ran in it is killed a moment before the engine calls it ended.
+    const auto ended = docker::wait_container(engine, container, ctx.with_timeout(end_patience));
+    TRY(ctx.ok());
+    if (!ended && ended.error().code == Code::timed_out) {
         return {};
     }
     return fail(Code::unavailable,
