@@ -66,8 +66,10 @@ Status check_early(const config::Server& server, const release::BuildRequest& wa
     return check_place(wanted.app, draft, content, server, environment, reader, notes, ctx);
 }
 
-Result<json> build_release(Services& services, const http::Request& request, const json& body,
-                           const std::string& build, const Context& ctx) {
+// What is to be built, by the request alone; the commit is there.
+Result<release::BuildRequest> build_request_of(const http::Request& request, const json& body,
+                                               const std::string& build, const git::Mirror& mirror,
+                                               const Context& ctx) {
     const std::string commit = body.value("commit", "");
     if (!git::is_commit_id(commit)) {
         return fail(Code::invalid, "'" + printable(commit) + "' is not a commit id");
@@ -83,8 +85,6 @@ Result<json> build_release(Services& services, const http::Request& request, con
     wanted.branch = body.value("branchName", "");
     wanted.actor = actor_of(request);
     wanted.id = build;
-    const git::Mirror mirror(services.parts.layout.data / "mirrors" /
-                             services.manager.mirror_name(body.value("repository", ""), ""));
     const auto has = mirror.has_commit(commit, ctx);
     if (!has.value_or(false)) {
         if (!has && has.error().code != Code::not_found) {
@@ -93,6 +93,32 @@ Result<json> build_release(Services& services, const http::Request& request, con
         return tl::unexpected(
             Error{Code::not_found, "the commit has not been sent yet", "", "", nullptr, "commit"});
     }
+    return wanted;
+}
+
+// Of images and caches that nothing needs; the release is good whatever comes of this.
+void clean_up(Services& services, const config::Server& server, const std::string& release,
+              json& out, const Context& ctx) {
+    const auto dropped = release::drop_unneeded(services.parts.records, services.engine,
+                                                server.docker_keep, release, false, ctx);
+    if (!dropped) {
+        log::warn("images that nothing needs stay", dropped.error());
+    }
+    services.builds.drop_older_than(server.log_keep);
+    const auto cache =
+        release::trim_build_cache(services.engine, server.docker_cache_bytes, false, ctx);
+    if (!cache) {
+        log::warn("the cache of builds stays as it is", cache.error());
+    }
+    out["build_cache_freed"] = cache ? cache->freed : 0;
+    out["dropped_images"] = dropped_json(dropped.value_or(std::vector<release::DroppedImage>()));
+}
+
+Result<json> build_release(Services& services, const http::Request& request, const json& body,
+                           const std::string& build, const Context& ctx) {
+    const git::Mirror mirror(services.parts.layout.data / "mirrors" /
+                             services.manager.mirror_name(body.value("repository", ""), ""));
+    TRY_ASSIGN(auto wanted, build_request_of(request, body, build, mirror, ctx));
     const auto server = services.parts.config.get();
     release::Reader reader(services.sources, ctx);
     TRY_ASSIGN(wanted.values, release::build_values(wanted.app, *server, reader));
@@ -119,22 +145,8 @@ Result<json> build_release(Services& services, const http::Request& request, con
         log.add(build, "seatrial", "failed: " + why.substr(0, why.find('\n')));
         return tl::unexpected(made.error());
     }
-    const release::Release& built = *made;
-    json out = release_json(built);
-    // The release is good whatever comes of this.
-    const auto dropped =
-        release::drop_unneeded(records, services.engine, server->docker_keep, built.id, false, ctx);
-    if (!dropped) {
-        log::warn("images that nothing needs stay", dropped.error());
-    }
-    log.drop_older_than(server->log_keep);
-    const auto cache =
-        release::trim_build_cache(services.engine, server->docker_cache_bytes, false, ctx);
-    if (!cache) {
-        log::warn("the cache of builds stays as it is", cache.error());
-    }
-    out["build_cache_freed"] = cache ? cache->freed : 0;
-    out["dropped_images"] = dropped_json(dropped.value_or(std::vector<release::DroppedImage>()));
+    json out = release_json(*made);
+    clean_up(services, *server, made->id, out, ctx);
     return out;
 }
 

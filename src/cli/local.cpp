@@ -121,8 +121,9 @@ int run_init(bool force, const Globals& globals) {
     }
     std::printf("Next: read it, `seatrial check`, commit it, `seatrial up`.\n");
     if (files.size() > 1) {
-        std::printf("For releases: seatrial-server.yaml belongs to the server, not into git: "
-                    "`seatrial serve --config seatrial-server.yaml`, `seatrial deploy stg`.\n");
+        std::printf(
+            "For releases: seatrial-server.yaml belongs to the server, not into git: "
+            "`seatrial serve --config seatrial-server.yaml`, `seatrial deploy stg`.\n");
     }
     return 0;
 }

@@ -7,7 +7,6 @@
 namespace seatrial::config {
 namespace {
 
-using testing::Contains;
 using testing::ElementsAre;
 using testing::Field;
 using testing::HasSubstr;

@@ -11,7 +11,6 @@ using namespace std::chrono_literals;
 using testing::Each;
 using testing::ElementsAre;
 using testing::Field;
-using testing::HasSubstr;
 using testing::IsEmpty;
 
 struct Applied {
