@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "cli/checkout.h"
+#include "cli/event_lines.h"
 #include "cli/interrupt.h"
 #include "cli/output.h"
 #include "config/config.h"
@@ -26,47 +27,6 @@ Result<std::string> app_name(const std::string& given, const Context& ctx) {
                     "go to its repository, or name it with --app");
     }
     return app;
-}
-
-// "convert 2, export 0"
-std::string render_counts(const json& counts) {
-    std::string out;
-    for (const auto& [name, count] : counts.items()) {
-        out +=
-            (out.empty() ? "" : ", ") + printable(name) + " " + (count == -1 ? "?" : count.dump());
-    }
-    return out;
-}
-
-std::string queue_line(const std::string& kind, const json& data) {
-    const auto took = [&] {
-        return render_duration(std::chrono::milliseconds(data.value("ms", 0LL)));
-    };
-    if (kind == "queues_pausing") {
-        return "pausing queues: " +
-               printable(join(data.value("queues", std::vector<std::string>()), ", "));
-    }
-    if (kind == "queues_running") {
-        return "running: " + render_counts(data.value("running", json::object()));
-    }
-    if (kind == "queues_idle") {
-        const json left = data.value("left", json::object());
-        return "queues paused for " + took() +
-               "; ran: " + render_counts(data.value("ran", json::object())) +
-               (left.empty() ? "" : "; still: " + render_counts(left));
-    }
-    if (kind == "queues_resumed") {
-        return "queues go on after " + took();
-    }
-    if (kind == "cache_reset") {
-        return std::to_string(data.value("keys", 0)) + " keys dropped from the cache (" +
-               printable(join(data.value("prefixes", std::vector<std::string>()), ", ")) + ")";
-    }
-    if (kind == "queues_stuck") {
-        return text_of(data, "message", true) + "; tried again and again";
-    }
-    return (kind == "cache_kept" ? "the cache was not reset: " : "goes on all the same: ") +
-           text_of(data, "message", true);
 }
 
 struct Outcome {
@@ -140,109 +100,6 @@ int finish(const Outcome& outcome, const std::string& env, const Globals& global
 }
 
 }    // namespace
-
-std::string line_of(const std::string& kind, const json& data) {
-    const std::string slot = text_of(data, "slot");
-    if (kind == "starting") {
-        return "starting " + text_of(data, "tag") + " in slot " + slot;
-    }
-    if (kind == "healthy") {
-        return "healthy after " + render_duration(std::chrono::milliseconds(data.value("ms", 0LL)));
-    }
-    if (kind == "migrating") {
-        std::string out = "migrating the database";
-        for (const auto& note : data.value("notes", std::vector<std::string>())) {
-            out += "\n    " + printable(note);
-        }
-        return out;
-    }
-    if (kind == "migrated") {
-        return "the database is migrated, " +
-               render_duration(std::chrono::milliseconds(data.value("ms", 0LL)));
-    }
-    if (kind == "deploy") {
-        std::string out;
-        for (const char* list : {"differences", "notes"}) {
-            for (const auto& note : data.value(list, std::vector<std::string>())) {
-                out += (out.empty() ? "" : "\n  ") +
-                       std::string(std::string_view(list) == "notes" ? "note: " : "allowed: ") +
-                       printable(note);
-            }
-        }
-        return out;
-    }
-    if (kind == "proved") {
-        return std::to_string(data.value("checks", 0)) + " checks passed again, with users on it";
-    }
-    if (kind == "checked") {
-        return std::to_string(data.value("checks", 0)) + " smoke checks passed, unseen by users";
-    }
-    if (kind == "share") {
-        const int per_mille = data.value("per_mille", 0);
-        return std::to_string(per_mille / 10) +
-               (per_mille % 10 == 0 ? "" : "." + std::to_string(per_mille % 10)) +
-               " % of the users are on it";
-    }
-    if (kind == "switched") {
-        char took[32];
-        std::snprintf(took, sizeof took, "%.1f ms",
-                      static_cast<double>(data.value("switch_us", 0LL)) / 1000);
-        return "users are on " + text_of(data, "tag") + " (switched in " + took + ")";
-    }
-    if (kind == "drained" || kind == "closed") {
-        return "slot " + slot + (kind == "drained" ? " is drained" : ": open requests were ended") +
-               ", kept warm";
-    }
-    if (kind == "resting") {
-        return "slot " + slot + " takes no more jobs; workers that finish theirs: " +
-               std::to_string(data.value("workers", 0));
-    }
-    if (kind == "ended") {
-        return "slot " + slot + ": workers ended by force before their job was done: " +
-               std::to_string(data.value("workers", std::vector<std::string>()).size());
-    }
-    if (kind.starts_with("queues_") || kind.starts_with("cache_")) {
-        return queue_line(kind, data);
-    }
-    if (kind == "roused") {
-        return "slot " + slot + ": its workers are started again";
-    }
-    if (kind == "receipt") {
-        std::string out = "receipt: " + std::to_string(data.value("requests", 0LL)) +
-                          " requests in the last 5 minutes, " +
-                          std::to_string(data.value("failed", 0LL)) + " failed";
-        if (const json queues = data.value("queues", json()); queues.is_object()) {
-            out += "; queues were paused for " +
-                   render_duration(std::chrono::milliseconds(queues.value("ms", 0LL))) +
-                   ", ran: " + render_counts(queues.value("ran", json::object()));
-        }
-        const json gates = data.value("gates", json::array());
-        for (const auto& gate : gates) {
-            out += "; " + printable(gate.get<std::string>());
-        }
-        return out;
-    }
-    if (kind == "approval") {
-        const std::string state = text_of(data, "state");
-        const std::string why = text_of(data, state == "open" ? "reason" : "decision_reason");
-        return (state == "open" ? "asked for an approval" : state) + ": " + text_of(data, "tag") +
-               (why.empty() ? "" : " (" + why + ")");
-    }
-    if (kind == "revived") {
-        return "slot " + slot + " ended by itself and was started again";
-    }
-    if (kind == "lost") {
-        return text_of(data, "tag") +
-               " cannot be gone back to any more: " + text_of(data, "message", true);
-    }
-    if (kind == "hold_lifted") {
-        return "automation may deploy again";
-    }
-    if (kind == "waiting") {
-        return "waiting: " + text_of(data, "message");
-    }
-    return "";
-}
 
 int with_app(const std::string& given, const Globals& globals, const AppCommand& run) {
     const Interrupt interrupt;

@@ -23,9 +23,6 @@ int print_list(const Result<nlohmann::json>& list, const Globals& globals,
                const std::function<std::vector<std::string>(const nlohmann::json&)>& row,
                const char* nothing);
 
-// One line for an event of a deployment; "" for what people need not see.
-std::string line_of(const std::string& kind, const nlohmann::json& data);
-
 // A request that waits for a person: says who may decide, and how.
 void print_waiting(const nlohmann::json& approval);
 // Until it is decided, by whomever; gives the data of the deciding event.

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "cli/checkout.h"
 #include "cli/deploying.h"
+#include "cli/event_lines.h"
 #include "cli/globals.h"
 #include "cli/interrupt.h"
 #include "cli/output.h"

@@ -112,7 +112,7 @@ Result<std::string> tell(docker::Engine& engine, const config::ReleaseQueue& que
 }
 
 // The end of our own patience is a fault of the app.
-Error in_time(Error error, const Context& ctx) {
+Error in_time(const Error& error, const Context& ctx) {
     return error.code == Code::timed_out && ctx.ok()
                ? Error{Code::failed, "it took too long", "", "", nullptr}
                : error;
@@ -216,7 +216,7 @@ Status pause_queue(docker::Engine& engine, const config::ReleaseQueue& queue, co
             engine, place, "pause", told_of(queue, takers, at_most), [](std::string_view) {},
             patience, ctx);
     }
-    TRY_ASSIGN(const auto said, tell_in_time(engine, queue, queue.pause, "POST", place, ctx));
+    TRY(tell_in_time(engine, queue, queue.pause, "POST", place, ctx));
     return {};
 }
 
@@ -227,7 +227,7 @@ Status resume_queue(docker::Engine& engine, const config::ReleaseQueue& queue, c
             engine, place, "resume", told_of(queue, takers, patience), [](std::string_view) {},
             patience, ctx);
     }
-    TRY_ASSIGN(const auto said, tell_in_time(engine, queue, queue.resume, "POST", place, ctx));
+    TRY(tell_in_time(engine, queue, queue.resume, "POST", place, ctx));
     return {};
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <string>
 
 #include "docker/engine.h"
@@ -85,6 +86,13 @@ private:
     Status resume_one(const Look& now, const config::ReleaseQueue& queue, const Context& ctx);
     // False: one cannot be paused, and the deploy was given up.
     Result<bool> pause_queues(Look& now, const Context& ctx);
+    // What becomes of one queue while it is waited for.
+    struct Waiting {
+        int first = -1;    // how much ran
+        int left = 0;
+        Status done;
+    };
+    std::map<std::string, Waiting> watch_queues(const Look& now, const Context& ctx);
     Status await_queues(Look& now, const Context& ctx);
     Status tell_running(const Look& now, const std::map<std::string, int>& running);
     Status reset(Look& now, const Context& ctx);

@@ -82,13 +82,6 @@ Error about(const config::ReleaseQueue& queue, const char* what, Error error) {
     return error;
 }
 
-// What becomes of one queue while it is waited for.
-struct Waiting {
-    int first = -1;    // how much ran
-    int left = 0;
-    Status done;
-};
-
 }    // namespace
 
 // Absent: the deploy was given up.
@@ -140,7 +133,8 @@ Status Reconciler::tell_running(const Look& now, const std::map<std::string, int
 }
 
 // Side by side, each for its own time.
-Status Reconciler::await_queues(Look& now, const Context& ctx) {
+std::map<std::string, Reconciler::Waiting> Reconciler::watch_queues(const Look& now,
+                                                                    const Context& ctx) {
     const Paused& paused = *now.standing.paused;
     std::mutex mutex;
     std::map<std::string, int> running, told;
@@ -182,7 +176,13 @@ Status Reconciler::await_queues(Look& now, const Context& ctx) {
             });
         }
     }
+    return waits;
+}
+
+Status Reconciler::await_queues(Look& now, const Context& ctx) {
+    auto waits = watch_queues(now, ctx);
     TRY(ctx.ok());
+    const Paused& paused = *now.standing.paused;
     Paused& result = *now.standing.paused;
     for (const auto& queue : paused.queues) {
         const auto wait = waits.find(queue.name);

@@ -23,8 +23,8 @@ std::string tar_entry(const std::string& name, const std::string& content) {
     std::snprintf(header + 136, 12, "%011o", 0U);    // the epoch: builds of one commit are equal
     std::memset(header + 148, ' ', 8);
     header[156] = '0';
-    std::memcpy(header + 257, "ustar", 6);
-    std::memcpy(header + 263, "00", 2);
+    std::snprintf(header + 257, 6, "ustar");
+    header[263] = header[264] = '0';    // the version
     unsigned sum = 0;
     for (const char c : header) {
         sum += static_cast<unsigned char>(c);
