@@ -1,7 +1,6 @@
 #include "config/compose.h"
 
 #include <algorithm>
-#include <cctype>
 
 #include "base/text.h"
 #include "config/values.h"
@@ -38,13 +37,6 @@ constexpr Reason reasons[] = {
     {"deploy.resources", "say it in the environment's limits"},
     {"tmpfs", "containers of releases can write where the image lets them"},
 };
-
-bool is_volume_name(std::string_view text) {
-    return std::isalnum(static_cast<unsigned char>(text.front())) != 0 &&
-           std::ranges::all_of(text, [](unsigned char c) {
-               return std::isalnum(c) != 0 || c == '_' || c == '.' || c == '-';
-           });
-}
 
 class Reader {
 public:
@@ -216,7 +208,7 @@ private:
             leave(node, what, "write both folders in full");
             return;
         }
-        if (!volume.source.empty() && !volume.is_folder() && !is_volume_name(volume.source)) {
+        if (!volume.source.empty() && !volume.is_folder() && !is_engine_name(volume.source)) {
             leave(node, what, "'" + excerpt(volume.source) + "' is no name of a volume");
             return;
         }

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cctype>
 
 #include "base/text.h"
 #include "config/config.h"
@@ -147,16 +146,6 @@ void check_server(const Node& root, const std::string& name, const Server& serve
              "there is no environment '" + excerpt(server.default_environment) + "'",
              close ? "did you mean '" + *close + "'?" : "declare it under environments", false});
     }
-}
-
-// As the engine lets volumes and networks be called.
-bool is_engine_name(std::string_view text) {
-    constexpr std::size_t longest = 128;
-    return !text.empty() && text.size() <= longest &&
-           std::isalnum(static_cast<unsigned char>(text.front())) != 0 &&
-           std::ranges::all_of(text, [](unsigned char c) {
-               return std::isalnum(c) != 0 || c == '_' || c == '.' || c == '-';
-           });
 }
 
 void read_secrets(const Node& root, const std::string& name, Server& server,

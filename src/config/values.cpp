@@ -210,6 +210,15 @@ std::string variable_prefix(std::string_view component) {
     return out;
 }
 
+bool is_engine_name(std::string_view text) {
+    constexpr std::size_t longest = 128;
+    return !text.empty() && text.size() <= longest &&
+           std::isalnum(static_cast<unsigned char>(text.front())) != 0 &&
+           std::ranges::all_of(text, [](unsigned char c) {
+               return std::isalnum(c) != 0 || c == '_' || c == '.' || c == '-';
+           });
+}
+
 bool is_registry(std::string_view text) {
     const auto colon = text.find(':');
     const std::string_view host = text.substr(0, colon);

@@ -34,6 +34,8 @@ std::string_view clean_path(std::string_view text);
 // "web-admin" -> "WEB_ADMIN", as in WEB_ADMIN_PORT.
 std::string variable_prefix(std::string_view component);
 
+// As a Docker engine lets volumes and networks be called; at most 128 bytes.
+bool is_engine_name(std::string_view text);
 // "registry.example.com", "host:5000": letters, digits, dots and dashes, then perhaps a port.
 bool is_registry(std::string_view text);
 
