@@ -17,12 +17,12 @@ constexpr const char* name = "st-tstdkr-app-0123456789ab:1";
 
 enum class With { classic, buildkit };
 
-// Whether a process runs whose last argument is `word`, in whatever container.
+// Whether a process runs whose command line has `word`, in whatever container.
 bool runs(const std::string& word) {
     for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
         std::ifstream file(entry.path() / "cmdline");
         std::string line((std::istreambuf_iterator<char>(file)), {});
-        if (line.ends_with(std::string("\0", 1) + word + std::string("\0", 1))) {
+        if (line.find(word) != std::string::npos) {
             return true;
         }
     }
@@ -88,7 +88,8 @@ TEST_P(BothBuildersTest, ACommandThatFailsIsTheUsersFault) {
 
 TEST_P(BothBuildersTest, ABuildThatIsCancelledEndsInTheEngineToo) {
     const std::string moment = GetParam() == With::classic ? "86411" : "86412";    // seconds
-    write("Dockerfile", "FROM local/box:1\nRUN echo waiting && exec sleep " + moment + "\n");
+    // The shell stays: a process within exec() has no command line for a moment.
+    write("Dockerfile", "FROM local/box:1\nRUN echo waiting && sleep " + moment + " && true\n");
     CancelSource source;
     const auto cancel = [&](std::string_view line) {
         if (line == "  waiting") {
