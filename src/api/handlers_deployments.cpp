@@ -229,7 +229,7 @@ Result<release::DeployRequest> make_deploy_request(Services& services, const Wan
     out.actor = wanted.actor;
     out.reason = wanted.reason;
     out.rules = approval_rules(services, environment, approval::deploy_action);
-    TRY_ASSIGN(out.settings, release::make_settings(app, environment));
+    TRY_ASSIGN(out.settings, release::make_settings(found, app, environment));
     out.content = release::make_content(found, app, environment);
     release::Reader reader(services.sources, ctx);
     TRY(check_place(app, found, out.content, *server, environment, reader, out.notes, ctx));

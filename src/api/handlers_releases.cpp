@@ -58,8 +58,8 @@ json dropped_json(const std::vector<release::DroppedImage>& images) {
 Status check_early(const config::Server& server, const release::BuildRequest& wanted,
                    const std::string& env, release::Reader& reader, const Context& ctx) {
     TRY_ASSIGN(const auto environment, config::environment_for(server, wanted.app, env));
-    TRY(release::make_settings(wanted.app, environment));
     auto draft = draft_release(wanted.app, "commit " + wanted.commit.substr(0, 12));
+    TRY(release::make_settings(draft, wanted.app, environment));
     const auto content = release::make_content(draft, wanted.app, environment);
     draft.values = wanted.values;
     std::vector<std::string> notes;

@@ -6,6 +6,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "checks/form.h"
+#include "crypto/crypto.h"
 
 namespace seatrial::checks {
 namespace {
@@ -22,6 +24,7 @@ constexpr std::size_t longest_value = 60;
 struct Asker {
     const Target& target;
     net::Client client = net::Client();
+    json posted{};    // what the last job was answered with
 
     net::ClientRequest request(const std::string& path) const {
         net::ClientRequest out;
@@ -109,7 +112,14 @@ std::string check_job(const ReleaseCheck& check, Asker& asker, const Context& li
     auto request = asker.request(check.path);
     request.method = "POST";
     request.body = check.body;
-    request.headers.emplace_back("content-type", check.type);
+    std::string type = check.type;
+    if (!check.field.empty()) {
+        auto form = make_form(check.field, check.file, check.type, check.body);
+        request.body = std::move(form.body);
+        type = std::move(form.type);
+    }
+    request.headers.emplace_back("content-type", type);
+    asker.posted = json();
     const auto answer = asker.client.request(request, limited);
     if (!answer) {
         return no_answer(check, answer.error());
@@ -117,7 +127,8 @@ std::string check_job(const ReleaseCheck& check, Asker& asker, const Context& li
     if (!fits(check, answer->status)) {
         return answered(answer->status);
     }
-    const auto path = fill_path(check.poll, json::parse(answer->body, nullptr, false));
+    asker.posted = json::parse(answer->body, nullptr, false);
+    const auto path = fill_path(check.poll, asker.posted);
     if (!path) {
         return answered(answer->status) + " without what " + cut(check.poll) + " names";
     }
@@ -206,8 +217,15 @@ std::string name_of(const ReleaseCheck& check) {
     return "";
 }
 
-std::string one(const ReleaseCheck& check, const std::optional<double>& before, Asker& asker,
+std::string one(ReleaseCheck check, const std::optional<double>& before, Asker& asker,
                 const Context& limited) {
+    if (check.kind != ReleaseCheck::Kind::metric) {
+        const auto path = fill_path(check.path, asker.posted);
+        if (!path) {
+            return "names what no job before it was answered with";
+        }
+        check.path = *path;
+    }
     switch (check.kind) {
         case ReleaseCheck::Kind::get: return check_get(check, asker, limited);
         case ReleaseCheck::Kind::job: return check_job(check, asker, limited);
@@ -319,7 +337,10 @@ json to_json(const std::vector<ReleaseCheck>& checks) {
                        {"path", check.path},
                        {"status", check.status},
                        {"contains", check.contains},
-                       {"body", check.body},
+                       {"body", check.file.empty() ? check.body : ""},
+                       {"file", check.file},
+                       {"content", check.file.empty() ? "" : crypto::base64url(check.body)},
+                       {"field", check.field},
                        {"type", check.type},
                        {"poll", check.poll},
                        {"until", check.until},
@@ -344,6 +365,11 @@ std::vector<ReleaseCheck> checks_of(const json& in) {
         check.status = row.at("status");
         check.contains = row.at("contains");
         check.body = row.at("body");
+        check.file = row.value("file", "");
+        check.field = row.value("field", "");
+        if (!check.file.empty()) {
+            check.body = crypto::parse_base64url(row.at("content").get<std::string>()).value_or("");
+        }
         check.type = row.at("type");
         check.poll = row.at("poll");
         check.until = row.at("until");

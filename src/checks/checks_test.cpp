@@ -6,6 +6,7 @@
 #include <atomic>
 #include <nlohmann/json.hpp>
 
+#include "checks/form.h"
 #include "net/test_server.h"
 
 namespace seatrial::checks {
@@ -36,6 +37,7 @@ public:
         return url.substr(0, url.size() - 1);
     }
     std::atomic<bool> probed = true;
+    std::string sent;    // the last post, whole
 
 private:
     void serve(int fd, const Context& ctx) {
@@ -46,6 +48,7 @@ private:
             for (char& byte : body) {
                 ::recv(fd, &byte, 1, 0);
             }
+            sent = head + body;
         }
         const auto is = [&](const char* start) { return head.starts_with(start); };
         std::string out = answer(404, "text/plain", "no");
@@ -68,6 +71,8 @@ private:
             out = answer(200, "text/plain", "jobs_total{a=\"}\"} " + std::to_string(jobs_) + "\n");
         } else if (is("GET /a.pdf ")) {
             out = answer(200, "application/pdf; x=1", "%PDF-1.7");
+        } else if (is("GET /jobs/a%20b%2F1/file ")) {
+            out = answer(200, "application/pdf", "%PDF-1.7");
         } else if (is("GET /events ")) {
             out = "HTTP/1.1 200 x\r\nContent-Type: text/event-stream\r\n\r\ndata: hello\n\n";
         } else if (is("GET /silent ")) {
@@ -195,11 +200,58 @@ TEST(FillPath, TakesPlainMembersOnly) {
     EXPECT_EQ(fill_path("/jobs/{id}", json::array()), std::nullopt);
 }
 
+TEST(Checks, AJobGetsItsFileAsTheBodyOrAsAFieldOfAForm) {
+    App app;
+    auto job = check(Kind::job, "/jobs");
+    job.poll = "/jobs/{id}";
+    job.until = {{"status", "done"}};
+    job.file = "samples/deck.pptx";
+    job.type = "application/x-deck";
+    job.body = std::string("PK\0\xff\r\n", 6);
+    EXPECT_EQ(told(job, app), "");
+    EXPECT_THAT(app.sent, HasSubstr("content-type: application/x-deck\r\n"));
+    EXPECT_TRUE(app.sent.ends_with("\r\n\r\n" + job.body));
+    job.field = "file";
+    EXPECT_EQ(told(job, app), "");
+    EXPECT_THAT(app.sent,
+                HasSubstr("content-type: multipart/form-data; boundary=seatrial-form\r\n"));
+    EXPECT_THAT(app.sent, HasSubstr("\r\n\r\n--seatrial-form\r\nContent-Disposition: form-data; "
+                                    "name=\"file\"; filename=\"deck.pptx\"\r\n"
+                                    "Content-Type: application/x-deck\r\n\r\n" +
+                                    job.body + "\r\n--seatrial-form--\r\n"));
+}
+
+TEST(Checks, PathsNameWhatTheJobBeforeWasAnsweredWith) {
+    App app;
+    auto job = check(Kind::job, "/jobs");
+    job.poll = "/jobs/{id}";
+    job.until = {{"status", "done"}};
+    auto file = check(Kind::download, "/jobs/{id}/file");
+    const auto good = run({job, file}, {app.url(), {{"x-probe", "1"}}}, soon());
+    ASSERT_TRUE(good);
+    EXPECT_EQ(render_failures(*good), "");
+    EXPECT_EQ(good->at(1).check, "download /jobs/{id}/file");
+    job.path = "/none";
+    const auto bad = run({job, file}, {app.url(), {}}, soon());
+    ASSERT_TRUE(bad);
+    EXPECT_FALSE(bad->at(0).good);
+    EXPECT_EQ(bad->at(1).seen, "names what no job before it was answered with");
+}
+
+TEST(Forms, NothingInThemEndsThemEarly) {
+    const auto form = make_form("a\"b\r\nc", "x\"y", "text/plain", "seatrial-form seatrial-form-1");
+    EXPECT_EQ(form.type, "multipart/form-data; boundary=seatrial-form-2");
+    EXPECT_THAT(form.body, HasSubstr("name=\"a%22b%0D%0Ac\"; filename=\"x%22y\"\r\n"));
+}
+
 TEST(ChecksAsJson, ComeBackAsTheyWere) {
     auto one = check(Kind::job, "/jobs");
     one.until = {{"status", "done"}};
     one.metric = "m";
     one.min_bytes = 7;
+    one.file = "a/b";
+    one.field = "file";
+    one.body = std::string("\0\xff\"", 3);
     EXPECT_EQ(checks_of(to_json({one, ReleaseCheck()})), (std::vector{one, ReleaseCheck()}));
     ReleaseCheck old;
     old.path = "/a";

@@ -296,13 +296,18 @@ release:
     - {sse: /events}
     - {download: /a.pdf, type: application/pdf, min_bytes: 1K}
     - {metric: /metrics, name: jobs_total, by: 2}
+    - {post: /decks, file: ./samples/a.pptx, field: deck, poll: "/jobs/{id}", until: {status: done}}
+    - {download: "/jobs/{id}/file"}
 )",
                                   "f", false);
     EXPECT_THAT(lines(parsed.faults), IsEmpty());
     using Kind = ReleaseCheck::Kind;
     const auto& checks = parsed.value.release_checks;
-    ASSERT_EQ(checks.size(), 6U);
+    ASSERT_EQ(checks.size(), 8U);
     EXPECT_EQ(checks[0], ReleaseCheck());
+    EXPECT_EQ(checks[6].file, "samples/a.pptx");
+    EXPECT_EQ(checks[6].field, "deck");
+    EXPECT_EQ(checks[6].type, "application/octet-stream");
     EXPECT_EQ(checks[1].status, 204);
     EXPECT_EQ(checks[1].contains, "ok");
     EXPECT_EQ(checks[1].within, 3s);
@@ -334,6 +339,15 @@ TEST(AppReleases, AFaultyCheckSaysWhatItLacks) {
     EXPECT_THAT(told("/, {post: /jobs}"),
                 ElementsAre(HasSubstr("release.checks[1]: `post` needs `poll`")));
     EXPECT_THAT(told("{sse: /, contains: x}"), ElementsAre(HasSubstr("`contains` says nothing")));
+    const std::string job = "{post: /jobs, poll: /j, until: {a: b}";
+    EXPECT_THAT(told(job + ", file: a, body: b}"),
+                ElementsAre(HasSubstr("both `body` and `file`")));
+    EXPECT_THAT(told(job + ", field: a}"), ElementsAre(HasSubstr("`field` needs `file`")));
+    EXPECT_THAT(told(job + ", file: ../a}"),
+                ElementsAre(HasSubstr("release.checks[0].file: '../a'")));
+    EXPECT_THAT(told("{get: /, file: a}"), ElementsAre(HasSubstr("`file` says nothing")));
+    EXPECT_THAT(told("{sse: \"/j/{id}\"}, " + job + "}, {sse: \"/j/{id}\"}"),
+                ElementsAre(HasSubstr("release.checks[0]: its path names a member")));
     EXPECT_THAT(told("{gett: /}"), Contains(HasSubstr("did you mean 'get'?")));
     EXPECT_THAT(told("{get: x}"), ElementsAre(HasSubstr("release.checks[0].get: 'x' is not")));
     EXPECT_THAT(told("[a]"), ElementsAre(HasSubstr("release.checks[0].get: must be a URL")));

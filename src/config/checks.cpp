@@ -21,7 +21,8 @@ struct CheckKind {
 };
 constexpr CheckKind kinds[] = {
     {"get", ReleaseCheck::Kind::get, "status|contains|within", ""},
-    {"post", ReleaseCheck::Kind::job, "status|body|type|poll|until|within", "poll|until"},
+    {"post", ReleaseCheck::Kind::job, "status|body|file|field|type|poll|until|within",
+     "poll|until"},
     {"sse", ReleaseCheck::Kind::sse, "within", ""},
     {"download", ReleaseCheck::Kind::download, "status|type|min_bytes|within", ""},
     {"metric", ReleaseCheck::Kind::metric, "name|by|within", "name"},
@@ -58,7 +59,18 @@ std::string problem_of(const Node& node, const CheckKind*& kind) {
             return "`" + std::string(kind->word) + "` needs `" + std::string(word) + "`";
         }
     }
+    if (node.find("file") != nullptr && node.find("body") != nullptr) {
+        return "it has both `body` and `file`";
+    }
+    if (node.find("field") != nullptr && node.find("file") == nullptr) {
+        return "`field` needs `file`";
+    }
     return "";
+}
+
+bool names_member(const Node& node, const CheckKind& kind) {
+    return kind.kind != ReleaseCheck::Kind::metric &&
+           node.find(kind.word)->text.find('{') != std::string::npos;
 }
 
 ReleaseCheck read_check(const Node& node, const CheckKind& kind) {
@@ -68,12 +80,15 @@ ReleaseCheck read_check(const Node& node, const CheckKind& kind) {
         out.within = 2s;
     }
     if (kind.kind == ReleaseCheck::Kind::job) {
-        out.type = "application/json";
+        const bool file = node.find("file") != nullptr;
+        out.type = file ? "application/octet-stream" : "application/json";
     }
     read(node, kind.word, out.path);
     read(node, "status", out.status);
     read(node, "contains", out.contains);
     read(node, "body", out.body);
+    read_path(node, "file", out.file);
+    read(node, "field", out.field);
     read(node, "type", out.type);
     read(node, "poll", out.poll);
     read(node, "until", out.until);
@@ -92,13 +107,19 @@ std::vector<ReleaseCheck> read_checks(const Node& list, const std::string& name,
                                       std::vector<Fault>& faults) {
     std::vector<ReleaseCheck> out;
     std::size_t found = 0;
+    bool job = false;    // came before
     for (std::size_t i = 0; i < list.children.size() && found < fault_limit; ++i) {
         const Node& node = list.children[i];
         if (!node.is_map()) {
             continue;    // a fault already
         }
         const CheckKind* kind = nullptr;
-        if (const std::string problem = problem_of(node, kind); !problem.empty()) {
+        std::string problem = problem_of(node, kind);
+        if (problem.empty() && !job && names_member(node, *kind)) {
+            problem = "its path names a member of a job's answer, and no `post` comes before it";
+        }
+        job = job || (kind != nullptr && kind->kind == ReleaseCheck::Kind::job);
+        if (!problem.empty()) {
             faults.push_back({name, node.line, "release.checks[" + std::to_string(i) + "]", problem,
                               "for example: {get: /readyz, status: 200}", false});
             ++found;

@@ -27,7 +27,9 @@ constexpr Key table[] = {
      .example = "{get: /readyz, contains: ok}"},
     {.path = "release.checks.[].get",
      .type = Type::url_path,
-     .text = "A path that must answer.",
+     .text =
+         "A path that must answer. In it, and in those of `post`, `sse` and `download`, `{NAME}` "
+         "is a member of the JSON that the last `post` before was answered with.",
      .example = "/readyz"},
     {.path = "release.checks.[].status",
      .type = Type::integer,
@@ -48,11 +50,21 @@ constexpr Key table[] = {
      .type = Type::text,
      .text = "Of `post`: what is sent.",
      .example = "'{\"source\": \"sample\"}'"},
+    {.path = "release.checks.[].file",
+     .type = Type::path,
+     .text = "Of `post`, instead of `body`: a file of the commit that is sent. It is read when the "
+             "release is built; those of all checks may have 128 KB together.",
+     .example = "samples/deck.pptx"},
+    {.path = "release.checks.[].field",
+     .type = Type::text,
+     .text = "Of `post` with a `file`: it is uploaded as this field of a form "
+             "(`multipart/form-data`). Absent: it is the body.",
+     .example = "file"},
     {.path = "release.checks.[].type",
      .type = Type::text,
      .text =
-         "Of `post`: the content type of `body` (absent: `application/json`). Of `download`: the "
-         "content type expected.",
+         "Of `post`: the content type of `body` (absent: `application/json`) or of `file` (absent: "
+         "`application/octet-stream`). Of `download`: the content type expected.",
      .example = "application/pdf"},
     {.path = "release.checks.[].poll",
      .type = Type::url_path,

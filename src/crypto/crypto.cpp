@@ -109,23 +109,48 @@ std::string random_hex(std::size_t bytes) {
     return to_hex({data, bytes});
 }
 
+namespace {
+
+constexpr std::string_view base64_digits =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+}    // namespace
+
 std::string base64url(std::string_view bytes) {
-    static constexpr std::string_view digits =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     std::string out;
     std::uint32_t bits = 0;
     unsigned held = 0;
     for (const char byte : bytes) {
         bits = (bits << 8U) | static_cast<unsigned char>(byte);
         for (held += 8; held >= 6; held -= 6) {
-            out += digits[(bits >> (held - 6)) & 63U];
+            out += base64_digits[(bits >> (held - 6)) & 63U];
         }
     }
     if (held > 0) {
-        out += digits[(bits << (6 - held)) & 63U];
+        out += base64_digits[(bits << (6 - held)) & 63U];
     }
     out.append((4 - out.size() % 4) % 4, '=');
     return out;
+}
+
+std::optional<std::string> parse_base64url(std::string_view text) {
+    std::string out;
+    std::uint32_t bits = 0;
+    unsigned held = 0;
+    for (const char digit : text.substr(0, text.find('='))) {
+        const auto value = base64_digits.find(digit);
+        if (value == std::string_view::npos) {
+            return std::nullopt;
+        }
+        bits = (bits << 6U) | static_cast<std::uint32_t>(value);
+        held += 6;
+        if (held >= 8) {
+            held -= 8;
+            out += static_cast<char>((bits >> held) & 255U);
+        }
+    }
+    // One way alone to write it: no other padding, no bits left over.
+    return base64url(out) == text ? std::optional(out) : std::nullopt;
 }
 
 bool constant_time_equal(std::string_view a, std::string_view b) {

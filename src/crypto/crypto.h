@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -41,6 +42,8 @@ std::string random_hex(std::size_t bytes);
 
 // RFC 4648, section 5, with its padding.
 std::string base64url(std::string_view bytes);
+// The bytes again; nullopt when it is no such text.
+std::optional<std::string> parse_base64url(std::string_view text);
 
 // Takes the same time wherever the difference is; the lengths are not secret.
 bool constant_time_equal(std::string_view a, std::string_view b);

@@ -77,6 +77,18 @@ TEST(Base64url, OfRfc4648) {
     EXPECT_EQ(base64url("\xfb\xff\xfe"), "-__-");
 }
 
+TEST(ParseBase64Url, TakesWhatBase64UrlWritesAndNothingElse) {
+    std::string bytes;
+    for (int i = 0; i < 300; ++i) {
+        EXPECT_EQ(parse_base64url(base64url(bytes)), bytes);
+        bytes += static_cast<char>(i);
+    }
+    for (const char* text :
+         {"Z", "Zg", "Zg=", "Zh==", "Zg==\n", "Zg==Zg==", "Zm9+", "====", "Zm 9"}) {
+        EXPECT_EQ(parse_base64url(text), std::nullopt) << text;
+    }
+}
+
 TEST(ConstantTimeEqual, SaysWhatEqualsSays) {
     EXPECT_TRUE(constant_time_equal("", ""));
     EXPECT_TRUE(constant_time_equal("token", "token"));

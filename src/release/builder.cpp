@@ -17,6 +17,7 @@ using nlohmann::json;
 
 constexpr int releases_looked_at = 200;
 constexpr std::size_t short_commit = 7;
+constexpr std::size_t check_files_limit = 128 << 10;    // rows are read by the hundred
 
 // Letters, digits, dots, dashes: what may stand in a tag.
 bool is_version(std::string_view text) {
@@ -30,6 +31,36 @@ bool is_version(std::string_view text) {
 std::string blob(const git::Mirror& mirror, const std::string& commit, const std::string& path,
                  const Context& ctx) {
     return mirror.read_blob(commit, path, ctx).value_or("");
+}
+
+// What the checks of a release send, from its commit.
+Result<std::map<std::string, std::string>> read_check_files(
+    const git::Mirror& mirror, const std::string& commit,
+    const std::vector<config::ReleaseCheck>& checks, const Context& ctx) {
+    std::map<std::string, std::string> out;
+    std::size_t size = 0;
+    for (std::size_t i = 0; i < checks.size(); ++i) {
+        const std::string& path = checks[i].file;
+        if (path.empty() || out.contains(path)) {
+            continue;
+        }
+        const std::string field = "release.checks[" + std::to_string(i) + "].file: ";
+        auto bytes = mirror.read_blob(commit, path, ctx);
+        if (!bytes) {
+            const Error& error = bytes.error();
+            return error.code == Code::unavailable
+                       ? tl::unexpected(error)
+                       : fail(Code::invalid, field + error.message, "commit a file of that path");
+        }
+        size += bytes->size();
+        if (size > check_files_limit) {
+            return fail(Code::invalid,
+                        field + "with " + path + " the files of all checks are over 128 KB",
+                        "use a smaller sample");
+        }
+        out[path] = std::move(*bytes);
+    }
+    return out;
 }
 
 Result<std::optional<Release>> find_built(store::Records& records, docker::Engine& engine,
@@ -85,6 +116,10 @@ Result<Release> release_of(const store::Release& row) {
         }
         out.values = in.value("values", out.values);
         out.sql = sql_of(in.value("sql", json::array()));
+        const json files = in.value("files", json::object());
+        for (const auto& [path, text] : files.items()) {
+            out.files[path] = crypto::parse_base64url(text.get<std::string>()).value_or("");
+        }
         return out;
     } catch (const json::exception& error) {
         return fail(Code::invalid, "release " + row.id + " cannot be read: " + error.what());
@@ -96,11 +131,21 @@ std::string render_release(const Release& release) {
     for (const auto& [name, part] : release.components) {
         components[name] = {{"image", part.image}, {"name", part.name}, {"kind", part.kind}};
     }
-    return json{{"commit", release.commit},           {"branch", release.branch},
-                {"version", release.version},         {"tag", release.tag},
-                {"app_text", release.app_text},       {"actor", release.actor},
-                {"config_hash", release.config_hash}, {"components", components},
-                {"values", release.values},           {"sql", sql_json(release.sql)}}
+    json files = json::object();
+    for (const auto& [path, bytes] : release.files) {
+        files[path] = crypto::base64url(bytes);
+    }
+    return json{{"commit", release.commit},
+                {"branch", release.branch},
+                {"version", release.version},
+                {"tag", release.tag},
+                {"app_text", release.app_text},
+                {"actor", release.actor},
+                {"config_hash", release.config_hash},
+                {"components", components},
+                {"values", release.values},
+                {"sql", sql_json(release.sql)},
+                {"files", files}}
         .dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
@@ -174,6 +219,8 @@ Result<Release> build(store::Records& records, docker::Engine& engine, const git
     if (const auto& step = request.app.release_migrate) {
         TRY_ASSIGN(out.sql, read_sql(mirror, request.commit, step->sql, ctx));
     }
+    TRY_ASSIGN(out.files,
+               read_check_files(mirror, request.commit, request.app.release_checks, ctx));
     TRY_ASSIGN(out.components,
                make_artefacts(engine, mirror,
                               {out.app, out.commit, out.tag, parts, request.values, request.means},
@@ -279,7 +326,8 @@ Content make_content(const Release& release, const config::App& app,
     return out;
 }
 
-Result<Settings> make_settings(const config::App& app, const config::Environment& environment) {
+Result<Settings> make_settings(const Release& release, const config::App& app,
+                               const config::Environment& environment) {
     const config::ReleasePlace& place = environment.release;
     if (place.listen.empty()) {
         return fail(Code::invalid,
@@ -298,6 +346,11 @@ Result<Settings> make_settings(const config::App& app, const config::Environment
         out.policy.canary.push_back({step->per_mille, step->hold});
     }
     out.checks = app.release_checks;
+    for (auto& check : out.checks) {
+        if (const auto file = release.files.find(check.file); file != release.files.end()) {
+            check.body = file->second;
+        }
+    }
     out.policy.drain = place.drain;
     out.policy.warm = place.warm;
     out.policy.watch = place.watch;

@@ -31,7 +31,8 @@ struct Release {
     std::map<std::string, std::string> values;    // build-time variables, by the env schema
     std::map<std::string, Artefact> components;
     std::string rejected;
-    std::vector<SqlFile> sql;    // of its migration
+    std::vector<SqlFile> sql;                    // of its migration
+    std::map<std::string, std::string> files;    // path → bytes of what its checks send
     WallTime at{};
 };
 Result<Release> release_of(const store::Release& row);
@@ -56,6 +57,7 @@ Result<bool> has_images(docker::Engine& engine, const Release& release, const Co
 Content make_content(const Release& release, const config::App& app,
                      const config::Environment& environment);
 // `invalid` when the environment takes no releases.
-Result<Settings> make_settings(const config::App& app, const config::Environment& environment);
+Result<Settings> make_settings(const Release& release, const config::App& app,
+                               const config::Environment& environment);
 
 }    // namespace seatrial::release

@@ -328,6 +328,22 @@ def test_checks_of_every_kind_before_and_after_the_switch(wares):
     assert report["failed"] == [], report
 
 
+def test_a_file_that_a_check_sends_is_of_the_commit_and_small(wares):
+    wares.repo.commit({"seatrial.yaml": yaml(
+        "release: {checks: [{post: /jobs, file: samples/a, field: file, poll: '/jobs/{id}', "
+        "until: {status: done}}]}\n")})
+    (wares.repo.folder / "samples").mkdir()
+    (wares.repo.folder / "samples/a").write_text("not committed")
+    refused = wares.run("build", ok=False)
+    assert refused.code == 2 and "release.checks[0].file" in refused.err, refused
+    assert "has no file samples/a" in refused.err
+    wares.repo.commit({"samples/a": "x" * (129 << 10)})
+    refused = wares.run("build", ok=False)
+    assert refused.code == 2 and "are over 128 KB" in refused.err, refused
+    wares.repo.commit({"samples/a": "x" * (127 << 10)})
+    assert "1 smoke checks passed" in wares.run("deploy", "stg").out
+
+
 def bad_releases(wares):
     wares.change("broken")
     bad = wares.run("deploy", "stg", ok=False)
