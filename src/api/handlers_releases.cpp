@@ -21,7 +21,10 @@ constexpr int most_rows = 200;
 json release_json(const release::Release& in) {
     json components = json::object();
     for (const auto& [name, part] : in.components) {
-        components[name] = {{"image", part.image}, {"name", part.name}, {"kind", part.kind}};
+        components[name] = {{"image", part.image},
+                            {"name", part.name},
+                            {"kind", part.kind},
+                            {"version", part.version}};
     }
     json out = {{"id", in.id},
                 {"app", in.app},
@@ -32,7 +35,8 @@ json release_json(const release::Release& in) {
                 {"built_by", in.actor},
                 {"at", render_time(in.at)},
                 {"config_hash", in.config_hash},
-                {"components", components}};
+                {"components", components},
+                {"compatibility", in.compatibility}};
     if (!in.rejected.empty()) {
         out["rejected"] = in.rejected;
     }

@@ -120,12 +120,36 @@ int print_log(DaemonClient& daemon, const std::string& app, const std::string& w
     return 0;
 }
 
+// "worker 1.4.0, worker works with web >=1.2 <2": what a look at the tag does not tell.
+std::string versions(const json& release) {
+    std::string out;
+    const auto add = [&](const std::string& text) { out += (out.empty() ? "" : ", ") + text; };
+    const json components = release.value("components", json::object());
+    for (const auto& [name, part] : components.items()) {
+        const std::string version = text_of(part, "version");
+        if (!version.empty() && version != text_of(release, "version")) {
+            add(printable(name) + " " + version);
+        }
+    }
+    const json rules = release.value("compatibility", json::object());
+    for (const auto& [name, others] : rules.items()) {
+        for (const auto& [other, range] : others.items()) {
+            add(printable(name) + " works with " + printable(other) + " " +
+                text_of(others, other.c_str()));
+        }
+    }
+    return out;
+}
+
 void print_release(const json& release) {
     std::printf("%s %s\n", paint("release", Tone::bold).c_str(), text_of(release, "tag").c_str());
     const json components = release.value("components", json::object());
     for (const auto& [name, part] : components.items()) {
         std::printf("  %-12s %s  %s\n", printable(name).c_str(), text_of(part, "name").c_str(),
                     text_of(part, "image").substr(0, 19).c_str());
+    }
+    if (const std::string said = versions(release); !said.empty()) {
+        std::printf("  %s\n", said.c_str());
     }
     if (const auto bytes = release.value("build_cache_freed", 0LL); bytes > 0) {
         std::printf("  %lld MB of the cache of builds went\n", bytes >> 20);
@@ -265,7 +289,7 @@ int run_releases(const DeployOptions& options, const Globals& globals) {
                     return std::vector<std::string>{
                         text_of(release, "tag"), text_of(release, "at"), text_of(release, "branch"),
                         serving[text_of(release, "tag")],
-                        rejected.empty() ? "" : "rejected: " + rejected};
+                        rejected.empty() ? versions(release) : "rejected: " + rejected};
                 },
                 "There are no releases yet; `seatrial build` makes one.");
             print_holds(places, globals);

@@ -98,6 +98,11 @@ App read_app(const Node& root) {
             read(*migrate, "contract", step.contract);
             read(*migrate, "timeout", step.timeout);
         }
+        for (const auto& part : children_of(*node, "compatibility")) {
+            for (const auto& other : part.children) {
+                out.release_compatibility[part.key][other.key] = other.text;
+            }
+        }
     }
     out.database = read_database(root);
     out.env = read_env(root);
@@ -265,6 +270,34 @@ void check_env_rules(Source& source, const App& app) {
     }
 }
 
+void check_compatibility(Source& source, const App& app) {
+    std::vector<std::string_view> released;
+    for (const auto& component : app.components) {
+        if (component.is_released()) {
+            released.emplace_back(component.name);
+        }
+    }
+    const auto check_part = [&](const std::vector<std::string_view>& path, std::string_view name) {
+        if (std::ranges::find(released, name) != released.end()) {
+            return;
+        }
+        const auto close = suggest(name, released);
+        source.fault(path, "there is no component '" + excerpt(name) + "' that is released",
+                     close ? "did you mean '" + *close + "'?" : "name one of this file");
+    };
+    for (const auto& [part, others] : app.release_compatibility) {
+        check_part({"release", "compatibility", part}, part);
+        for (const auto& [other, range] : others) {
+            check_part({"release", "compatibility", part, other}, other);
+            if (!VersionRange::parse(range)) {
+                source.fault({"release", "compatibility", part, other},
+                             "'" + excerpt(range) + "' is no range of versions",
+                             "for example \">=1.2 <2\", ^1.4, ~1.4.2, 1.x, 1.4 || 2.x");
+            }
+        }
+    }
+}
+
 ReleaseParts release_parts(const App& app) {
     ReleaseParts out;
     for (const auto& component : app.components) {
@@ -310,6 +343,7 @@ Parsed<App> parse_app(std::string_view yaml, const std::string& name, bool both)
     }
     check_components(source, out.value);
     check_database(source, out.value);
+    check_compatibility(source, out.value);
     sort_faults(out.faults);
     return out;
 }

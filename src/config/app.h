@@ -11,6 +11,7 @@
 #include "config/env_rule.h"
 #include "config/release_check.h"
 #include "config/release_queue.h"
+#include "config/version_range.h"
 
 namespace seatrial::config {
 
@@ -59,6 +60,7 @@ struct App {
     std::optional<ReleaseMigrate> release_migrate;
     std::vector<ReleaseQueue> release_queues;
     ReleaseCache release_cache;
+    Compatibility release_compatibility;
     std::vector<EnvRule> env;
     std::vector<std::string> env_files;                     // below the tree, parsed, never sourced
     std::string issue_pattern = "[A-Z][A-Z0-9]+-[0-9]+";    // find_match() in config/pattern.h

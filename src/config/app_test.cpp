@@ -358,6 +358,26 @@ TEST(AppReleases, AFaultyCheckSaysWhatItLacks) {
     EXPECT_LE(told(many + "{}").size(), 110U);
 }
 
+TEST(AppReleases, WhatFitsBesideWhat) {
+    const std::string parts =
+        "app: shop\ncomponents:\n  web: {run: x, build: .}\n  worker: {run: x, build: .}\n";
+    const auto rules = [&](const std::string& text) {
+        return parse_app(parts + "release: {compatibility: {" + text + "}}\n", "f", false);
+    };
+    const auto good = rules("worker: {web: '>=1.2 <2'}, web: {worker: 1.4}");
+    EXPECT_TRUE(good.ok());
+    EXPECT_EQ(good.value.release_compatibility,
+              (Compatibility{{"worker", {{"web", ">=1.2 <2"}}}, {"web", {{"worker", "1.4"}}}}));
+    const auto told = [&](const std::string& text) {
+        return faults_to_error(rules(text).faults).message;
+    };
+    EXPECT_THAT(told("worker: {wep: 1}"),
+                HasSubstr("compatibility.worker.wep: there is no component 'wep'"));
+    EXPECT_THAT(told("wrker: {web: 1}"), HasSubstr("did you mean 'worker'?"));
+    EXPECT_THAT(told("worker: {web: newest}"), HasSubstr("'newest' is no range of versions"));
+    EXPECT_FALSE(rules("worker: 1").ok());
+}
+
 TEST(AppReleases, AnImageHasAFixedVersionAndNoBuildBesideIt) {
     const auto faults = [](const char* image, const char* more) {
         return parse_app("app: shop\ncomponents:\n  web:\n    run: x\n    image: " +

@@ -226,6 +226,23 @@ constexpr Key table[] = {
      .required = true,
      .text = "How the keys begin; no wildcards.",
      .example = "[\"job:\", \"presence:\"]"},
+    {.path = "release.compatibility",
+     .type = Type::object,
+     .text = "Beside which versions of others a component works: those of the same release, and "
+             "those of a release that still has users or jobs. What does not fit is refused before "
+             "anything moves.",
+     .example = "{worker: {gateway: \">=1.2 <2\"}}"},
+    {.path = "release.compatibility.*",
+     .type = Type::object,
+     .text = "The component whose needs these are. Its version is that of `package.json` or "
+             "`pyproject.toml` in the folder that it is built from, of its `image`'s tag, or the "
+             "release's.",
+     .example = "{gateway: \">=1.2 <2\"}"},
+    {.path = "release.compatibility.*.*",
+     .type = Type::text,
+     .text = "Versions of that other component, as npm writes them: `>=1.2 <2`, `^1.4`, `~1.4.2`, "
+             "`1.x`, `1.4 || 2.x`. A pre-release counts as the version it leads to.",
+     .example = "\">=1.2 <2\""},
 };
 
 }    // namespace

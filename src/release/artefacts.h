@@ -18,6 +18,7 @@ struct Artefact {
     std::string image;             // id
     std::string name;              // "repository:tag", for people and listings
     std::string kind = "image";    // or "static": files, packed with their server
+    std::string version = {};
 };
 
 // What this host has to build with.

@@ -8,6 +8,7 @@
 #include "config/values.h"
 #include "crypto/crypto.h"
 #include "docker/images.h"
+#include "release/compatibility.h"
 #include "release/variables.h"
 
 namespace seatrial::release {
@@ -112,7 +113,8 @@ Result<Release> release_of(const store::Release& row) {
         out.actor = in.at("actor");
         out.config_hash = in.at("config_hash");
         for (const auto& [name, part] : in.at("components").items()) {
-            out.components[name] = {part.at("image"), part.at("name"), part.value("kind", "image")};
+            out.components[name] = {part.at("image"), part.at("name"), part.value("kind", "image"),
+                                    part.value("version", "")};
         }
         out.values = in.value("values", out.values);
         out.sql = sql_of(in.value("sql", json::array()));
@@ -120,6 +122,7 @@ Result<Release> release_of(const store::Release& row) {
         for (const auto& [path, text] : files.items()) {
             out.files[path] = crypto::parse_base64url(text.get<std::string>()).value_or("");
         }
+        out.compatibility = in.value("compatibility", out.compatibility);
         return out;
     } catch (const json::exception& error) {
         return fail(Code::invalid, "release " + row.id + " cannot be read: " + error.what());
@@ -129,7 +132,10 @@ Result<Release> release_of(const store::Release& row) {
 std::string render_release(const Release& release) {
     json components = json::object();
     for (const auto& [name, part] : release.components) {
-        components[name] = {{"image", part.image}, {"name", part.name}, {"kind", part.kind}};
+        components[name] = {{"image", part.image},
+                            {"name", part.name},
+                            {"kind", part.kind},
+                            {"version", part.version}};
     }
     json files = json::object();
     for (const auto& [path, bytes] : release.files) {
@@ -145,7 +151,8 @@ std::string render_release(const Release& release) {
                 {"components", components},
                 {"values", release.values},
                 {"sql", sql_json(release.sql)},
-                {"files", files}}
+                {"files", files},
+                {"compatibility", release.compatibility}}
         .dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
@@ -216,6 +223,9 @@ Result<Release> build(store::Records& records, docker::Engine& engine, const git
         out.version = "0.0.0";
     }
     out.tag = make_tag(out.version, request.commit);
+    const Versions versions = versions_of(mirror, request.commit, parts, out.version, ctx);
+    out.compatibility = request.app.release_compatibility;
+    TRY(check_own(versions, out.compatibility));
     if (const auto& step = request.app.release_migrate) {
         TRY_ASSIGN(out.sql, read_sql(mirror, request.commit, step->sql, ctx));
     }
@@ -225,6 +235,9 @@ Result<Release> build(store::Records& records, docker::Engine& engine, const git
                make_artefacts(engine, mirror,
                               {out.app, out.commit, out.tag, parts, request.values, request.means},
                               on_line, ctx));
+    for (auto& [name, artefact] : out.components) {
+        artefact.version = versions.at(name);
+    }
     out.at = now_utc();
     out.id = request.id;
     TRY(records.write(sql::Durability::full, [&](store::Writer& writer) -> Status {
@@ -278,6 +291,7 @@ Content make_content(const Release& release, const config::App& app,
         Component component;
         component.name = part.name;
         component.image = artefact->second.image;
+        component.version = artefact->second.version;
         component.path = part.path;
         if (part.health) {
             component.health = part.health->path;
@@ -315,6 +329,7 @@ Content make_content(const Release& release, const config::App& app,
     }
     out.queues = app.release_queues;
     out.cache = app.release_cache;
+    out.compatibility = app.release_compatibility;
     if (app.release_migrate && !out.components.empty()) {
         const auto& step = *app.release_migrate;
         out.migration.argv = step.run.to_argv();

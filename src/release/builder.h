@@ -33,6 +33,7 @@ struct Release {
     std::string rejected;
     std::vector<SqlFile> sql;                    // of its migration
     std::map<std::string, std::string> files;    // path → bytes of what its checks send
+    config::Compatibility compatibility;
     WallTime at{};
 };
 Result<Release> release_of(const store::Release& row);

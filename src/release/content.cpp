@@ -17,6 +17,7 @@ json to_json(const Component& part) {
     }
     return {{"name", part.name},
             {"image", part.image},
+            {"version", part.version},
             {"argv", part.argv},
             {"port", part.port},
             {"path", part.path},
@@ -37,6 +38,7 @@ Component component_of(const json& in) {
     Component out;
     out.name = in.at("name");
     out.image = in.at("image");
+    out.version = in.value("version", "");
     out.argv = in.at("argv");
     out.port = in.value("port", out.port);
     out.path = in.at("path");
@@ -126,6 +128,9 @@ json to_json(const Content& content) {
     if (!content.cache.prefixes.empty()) {
         out["cache"] = to_json(content.cache);
     }
+    if (!content.compatibility.empty()) {
+        out["compatibility"] = content.compatibility;
+    }
     return out;
 }
 
@@ -158,6 +163,7 @@ Content content_of(const json& in) {
     if (in.contains("cache")) {
         out.cache = cache_of(in.at("cache"));
     }
+    out.compatibility = in.value("compatibility", out.compatibility);
     return out;
 }
 

@@ -10,6 +10,7 @@
 
 #include "config/release_queue.h"
 #include "config/secret_source.h"
+#include "config/version_range.h"
 
 namespace seatrial::release {
 
@@ -29,6 +30,7 @@ struct Volume {
 struct Component {
     std::string name;
     std::string image;
+    std::string version;              // "" = as the release's tag
     std::vector<std::string> argv;    // empty: the image's own
     int port = default_container_port;
     std::string path = "/";    // what of the URL it answers for
@@ -73,6 +75,7 @@ struct Content {
     Migration migration;
     std::vector<config::ReleaseQueue> queues;    // paused while the release after it starts
     config::ReleaseCache cache;
+    config::Compatibility compatibility;
 };
 
 nlohmann::json to_json(const Content& content);

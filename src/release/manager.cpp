@@ -7,6 +7,7 @@
 #include "crypto/crypto.h"
 #include "edge/ports.h"
 #include "release/builder.h"
+#include "release/compatibility.h"
 #include "release/database.h"
 #include "release/incident.h"
 
@@ -123,6 +124,7 @@ Status admit_deploy(store::Writer& writer, const DeployRequest& request, Proposa
     now.notes = request.notes;
     now.content = request.content;
     set_hold(now.spec, false, "", "");
+    TRY(check_beside(now.content, now.standing, now.env));
     return settle_database(writer, now.app, now.spec.shares, now.standing, now.content);
 }
 
@@ -151,6 +153,7 @@ Status admit_rollback(store::Writer& writer, const RollbackRequest& request, Pro
                                : "release " + to + " is not kept in " + request.env,
                     "deploy it by its id; `seatrial releases` lists them");
     }
+    TRY(check_beside(now.content, now.standing, now.env));
     TRY(check_way_back(writer, now.app, now.spec.shares, now.standing, now.content));
     set_hold(now.spec, true, request.actor, request.reason);
     return {};
