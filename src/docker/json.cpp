@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/json.h"
+
 namespace seatrial::docker {
 namespace {
 
@@ -46,16 +48,11 @@ std::map<std::string, std::string> texts_of(const json& object, std::string_view
 }
 
 Result<json> parse_json(std::string_view text) {
-    bool too_deep = false;
-    const auto guard = [&too_deep](int depth, json::parse_event_t, json&) {
-        too_deep = too_deep || depth > deepest;
-        return depth <= deepest;    // what is deeper is not kept
-    };
-    json value = json::parse(text, guard, false);
-    if (value.is_discarded() || too_deep) {
+    auto value = parse_bounded_json(text, deepest);
+    if (!value) {
         return fail(Code::invalid, "the engine's answer is not JSON as it should be");
     }
-    return value;
+    return std::move(*value);
 }
 
 }    // namespace seatrial::docker

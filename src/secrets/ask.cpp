@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "base/json.h"
 #include "base/private_file.h"
 #include "base/text.h"
 #include "config/values.h"
@@ -96,17 +97,12 @@ Error explain_status(int status, const std::string& login_at) {
 }
 
 Result<json> parse_json(std::string_view text) {
-    bool too_deep = false;
-    const auto guard = [&too_deep](int depth, json::parse_event_t, json&) {
-        too_deep = too_deep || depth > deepest;
-        return depth <= deepest;    // what is deeper is not kept
-    };
-    json out = json::parse(text, guard, false);
-    if (out.is_discarded() || too_deep) {
+    auto out = parse_bounded_json(text, deepest);
+    if (!out) {
         return fail(Code::invalid, "its answer is no JSON, or was cut off",
                     "nothing was changed; look whether it is what it shall be");
     }
-    return out;
+    return std::move(*out);
 }
 
 Result<Values> values_of(const json& object) {

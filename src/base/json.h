@@ -1,0 +1,14 @@
+// JSON of outside, read with a bound.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string_view>
+
+namespace seatrial {
+
+// nullopt when `text` is no JSON, or nested deeper than `deepest`: dump() and copies of such a
+// value would use up the stack.
+std::optional<nlohmann::json> parse_bounded_json(std::string_view text, int deepest);
+
+}    // namespace seatrial
