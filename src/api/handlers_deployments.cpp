@@ -7,6 +7,7 @@
 #include "api/releases.h"
 #include "base/text.h"
 #include "release/compare.h"
+#include "release/settings.h"
 #include "release/variables.h"
 
 namespace seatrial::api {

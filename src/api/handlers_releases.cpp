@@ -9,6 +9,7 @@
 #include "git/refs.h"
 #include "log/log.h"
 #include "release/retention.h"
+#include "release/settings.h"
 #include "release/variables.h"
 
 namespace seatrial::api {

@@ -93,9 +93,13 @@ int finish(const Outcome& outcome, const std::string& env, const Globals& global
     if (const std::string hint = text_of(outcome.data, "hint", true); !hint.empty()) {
         std::fprintf(stderr, "  %s\n", hint.c_str());
     }
-    std::fprintf(stderr, outcome.kind == "stopped"
-                             ? "  Nothing moves until you deploy or roll back.\n"
-                             : "  Users stay on the release before.\n");
+    if (outcome.kind == "stopped") {
+        std::fprintf(stderr,
+                     "  Nothing moves until you decide: `seatrial rollback %s` takes it back.\n",
+                     printable(env).c_str());
+    } else {
+        std::fprintf(stderr, "  Users stay on the release before.\n");
+    }
     return 1;
 }
 

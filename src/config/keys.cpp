@@ -16,6 +16,7 @@ const std::vector<Key>& all_keys() {
         rows.insert(rows.end(), release_keys().begin(), release_keys().end());
         rows.insert(rows.end(), server_keys().begin(), server_keys().end());
         rows.insert(rows.end(), environment_keys().begin(), environment_keys().end());
+        rows.insert(rows.end(), gate_keys().begin(), gate_keys().end());
         rows.insert(rows.end(), secret_keys().begin(), secret_keys().end());
         return rows;
     }();

@@ -66,6 +66,7 @@ const std::vector<Key>& all_keys();
 std::span<const Key> app_keys();            // keys_app.cpp
 std::span<const Key> release_keys();        // keys_release.cpp
 std::span<const Key> environment_keys();    // keys_environments.cpp
+std::span<const Key> gate_keys();           // keys_gates.cpp
 std::span<const Key> secret_keys();         // keys_secrets.cpp
 std::span<const Key> server_keys();         // keys_server.cpp, the rest
 // The row for `name` under the row `parent` ("" = top): the exact one, else the '*' one.

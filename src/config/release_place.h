@@ -26,6 +26,15 @@ struct VolumePlace {
     bool operator==(const VolumePlace&) const = default;
 };
 
+// A gate whose figure, a share from 0 to 1, Prometheus has.
+struct AskedGate {
+    std::string prometheus;    // URL
+    std::string query;         // "": no such gate
+    int limit = 0;             // percent
+    std::string on_breach;     // stop | hold | rollback
+    bool operator==(const AskedGate&) const = default;
+};
+
 // How releases run in an environment on this host.
 struct ReleasePlace {
     std::vector<std::string> listen;       // "4400", "127.0.0.1:4400"; empty: no releases here
@@ -46,6 +55,10 @@ struct ReleasePlace {
     int slow_rate = 0;     // percent; 0 = no gate
     int min_sample = 50;
     std::string on_breach = "rollback";    // stop | hold | rollback
+    AskedGate job_success{"", "", 95, "stop"};
+    AskedGate api_errors{"", "", 2, "hold"};
+    std::chrono::milliseconds migration_max{60'000};    // 0 = no gate
+    std::string migration_breach = "stop";
     bool operator==(const ReleasePlace&) const = default;
 };
 

@@ -123,7 +123,7 @@ std::string name_of(const SecretSource& source) {
            (source.config.empty() ? "" : "/" + printable(source.config));
 }
 
-std::string problem_of_url(std::string_view url) {
+std::string problem_of_url(std::string_view url, bool plain) {
     const bool secure = url.starts_with("https://");
     if (!secure && !url.starts_with("http://")) {
         return "'" + excerpt(url) + "' is no URL (https://...)";
@@ -139,7 +139,7 @@ std::string problem_of_url(std::string_view url) {
     if (!is_host(name) || !port || *port < 1 || *port > 65535) {
         return "'" + excerpt(url) + "' is no URL (https://...)";
     }
-    if (!secure && !is_this_machine(name)) {
+    if (!secure && !plain && !is_this_machine(name)) {
         return "'" + excerpt(url) + "' would send secrets in the clear: write https://";
     }
     return "";

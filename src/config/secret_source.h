@@ -41,7 +41,8 @@ std::string name_of(const SecretSource& source);
 std::vector<SecretSource> read_secret_sources(const Node& list, const std::string& file,
                                               const std::string& path, std::vector<Fault>& faults);
 
-// "" when it may be asked: https, or http on this machine alone; no user, query or fragment.
-std::string problem_of_url(std::string_view url);
+// "" when it may be asked: https, or http, on this machine alone unless `plain`; no user, query or
+// fragment.
+std::string problem_of_url(std::string_view url, bool plain = false);
 
 }    // namespace seatrial::config

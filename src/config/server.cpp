@@ -24,6 +24,15 @@ constexpr Policy policies[] = {
     {"prd", "prod|production|live", 8h, true, "hotfix/*"},
 };
 
+void read_asked(const Node& gates, const char* key, const char* limit, AskedGate& out) {
+    if (const Node* gate = gates.find(key)) {
+        read(*gate, "prometheus", out.prometheus);
+        read(*gate, "query", out.query);
+        read(*gate, limit, out.limit);
+        read(*gate, "on_breach", out.on_breach);
+    }
+}
+
 void read_release(const Node& node, ReleasePlace& out) {
     read(node, "listen", out.listen);
     read(node, "certificate", out.certificate);
@@ -50,6 +59,12 @@ void read_release(const Node& node, ReleasePlace& out) {
         read(*gates, "slow_rate", out.slow_rate);
         read(*gates, "min_sample", out.min_sample);
         read(*gates, "on_breach", out.on_breach);
+        read_asked(*gates, "job_success", "min", out.job_success);
+        read_asked(*gates, "api_errors", "max", out.api_errors);
+        if (const Node* migration = gates->find("migration")) {
+            read(*migration, "max", out.migration_max);
+            read(*migration, "on_breach", out.migration_breach);
+        }
     }
 }
 
@@ -172,6 +187,40 @@ void read_secrets(const Node& root, const std::string& name, Server& server,
     }
 }
 
+// What two want, neither could have.
+void check_ports(const Node& root, const std::string& name, const Server& server,
+                 std::vector<Fault>& faults) {
+    struct Taken {
+        ListenAddress listen;
+        std::string env;
+    };
+    std::vector<Taken> taken;
+    for (const auto& node : children_of(root, "environments")) {
+        const auto environment = server.environments.find(node.key);
+        const Node* release = node.find("release");
+        const Node* list = release == nullptr ? nullptr : release->find("listen");
+        if (list == nullptr || environment == server.environments.end()) {
+            continue;
+        }
+        for (const auto& text : environment->second.release.listen) {
+            const auto listen = parse_listen(text);
+            const auto other = std::ranges::find_if(taken, [&](const Taken& one) {
+                return listen && one.env != node.key && one.listen.port == listen->port &&
+                       (listen->address.empty() || one.listen.address.empty() ||
+                        one.listen.address == listen->address);
+            });
+            if (other != taken.end()) {
+                faults.push_back({name, list->line, "environments." + node.key + ".release.listen",
+                                  "the environment '" + other->env + "' has port " +
+                                      std::to_string(listen->port) + " already",
+                                  "give each a port of its own", false});
+            } else if (listen) {
+                taken.push_back({*listen, node.key});
+            }
+        }
+    }
+}
+
 // Texts whose form the table of keys does not know.
 void check_releases(const Node& root, const std::string& name, const Server& server,
                     std::vector<Fault>& faults) {
@@ -210,6 +259,13 @@ void check_releases(const Node& root, const std::string& name, const Server& ser
                 fault("networks", text, "write its name as `docker network ls` shows it");
             }
         }
+        for (const auto* gate :
+             {&environment->second.release.job_success, &environment->second.release.api_errors}) {
+            if (!gate->prometheus.empty() && !problem_of_url(gate->prometheus, true).empty()) {
+                fault("gates", gate->prometheus,
+                      "write Prometheus' URL without a path of its own: http://127.0.0.1:9090");
+            }
+        }
         for (const auto& text : environment->second.release.canary) {
             if (!parse_canary_step(text)) {
                 fault("canary", text, "write a share and a time: 1% 5m, 0.5% 90s");
@@ -219,50 +275,6 @@ void check_releases(const Node& root, const std::string& name, const Server& ser
 }
 
 }    // namespace
-
-std::optional<CanaryStep> parse_canary_step(std::string_view text) {
-    const std::size_t space = text.find(' ');
-    if (space == std::string_view::npos || space < 2 || text[space - 1] != '%') {
-        return std::nullopt;
-    }
-    std::string_view share = text.substr(0, space - 1);
-    int tenths = 0;
-    if (const std::size_t point = share.find('.'); point != std::string_view::npos) {
-        const auto digit = parse_integer(share.substr(point + 1));
-        if (share.size() != point + 2 || !digit || *digit < 0) {
-            return std::nullopt;
-        }
-        tenths = static_cast<int>(*digit);
-        share = share.substr(0, point);
-    }
-    const auto whole = parse_integer(share);
-    const auto hold = parse_duration(trim(text.substr(space)));
-    if (!whole || *whole < 0 || *whole > 100 || !hold) {
-        return std::nullopt;
-    }
-    const int per_mille = static_cast<int>(*whole) * 10 + tenths;
-    if (per_mille < 1 || per_mille > 1000) {
-        return std::nullopt;
-    }
-    return CanaryStep{per_mille, *hold};
-}
-
-std::optional<ListenAddress> parse_listen(std::string_view text) {
-    ListenAddress out;
-    if (const std::size_t colon = text.rfind(':'); colon != std::string_view::npos) {
-        out.address = text.substr(0, colon);
-        text = text.substr(colon + 1);
-        if (!is_host(out.address)) {
-            return std::nullopt;
-        }
-    }
-    const auto port = parse_integer(text);
-    if (!port || *port < 1 || *port > 65535) {
-        return std::nullopt;
-    }
-    out.port = static_cast<int>(*port);
-    return out;
-}
 
 std::string_view environment_kind(std::string_view name) {
     for (const auto& policy : policies) {
@@ -315,6 +327,7 @@ Parsed<Server> parse_server(std::string_view yaml, const std::string& name, bool
     read_secrets(document.root, name, out.value, out.faults);
     check_server(document.root, name, out.value, out.faults);
     check_releases(document.root, name, out.value, out.faults);
+    check_ports(document.root, name, out.value, out.faults);
     sort_faults(out.faults);
     return out;
 }

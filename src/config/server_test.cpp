@@ -268,6 +268,50 @@ TEST(KeyTable, EveryRowIsTold) {
     }
 }
 
+TEST(ReleasePlace, EachEnvironmentHasPortsOfItsOwn) {
+    const auto faults = [](const char* one, const char* other) {
+        return parse_server("environments:\n  prd: {release: {listen: [" + std::string(one) +
+                                "]}}\n  stg: {release: {listen: [" + other + "]}}\n",
+                            "s")
+            .faults;
+    };
+    EXPECT_TRUE(faults("'4400'", "'4500'").empty());
+    EXPECT_TRUE(faults("'127.0.0.1:4400'", "'127.0.0.2:4400'").empty());
+    for (const auto& [one, other] :
+         {std::pair("'4400'", "'4400'"), std::pair("'127.0.0.1:4400'", "'4400'"),
+          std::pair("'4400'", "'4500', '127.0.0.1:4400'")}) {
+        const auto found = faults(one, other);
+        ASSERT_EQ(found.size(), 1U) << one << " " << other;
+        EXPECT_EQ(render_fault(found.front())
+                      .find("s:3: environments.stg.release.listen: the "
+                            "environment 'prd' has port 4400 already"),
+                  0U)
+            << render_fault(found.front());
+    }
+}
+
+TEST(ReleasePlace, GatesAreRead) {
+    const auto read = [](const std::string& gates) {
+        return parse_server("environments: {prd: {release: {gates: {" + gates + "}}}}", "s");
+    };
+    const auto good = read(
+        "migration: 30s, job_success: {prometheus: 'http://metrics:9090', query: 'a{b=\"c\"}', "
+        "min: "
+        "99%, on_breach: rollback}, api_errors: {prometheus: 'https://m', query: e}");
+    EXPECT_TRUE(good.ok());
+    const auto& place = good.value.environments.at("prd").release;
+    EXPECT_EQ(place.job_success, (AskedGate{"http://metrics:9090", "a{b=\"c\"}", 99, "rollback"}));
+    EXPECT_EQ(place.api_errors, (AskedGate{"https://m", "e", 2, "hold"}));
+    EXPECT_EQ(place.migration_max, std::chrono::seconds(30));
+    EXPECT_EQ(place.migration_breach, "stop");
+    EXPECT_FALSE(read("job_success: {query: e}").ok());
+    EXPECT_FALSE(read("job_success: {prometheus: 'http://m'}").ok());
+    for (const char* url : {"metrics:9090", "ftp://m", "http://user:word@m", "http://m/?x"}) {
+        const auto bad = read("api_errors: {query: e, prometheus: '" + std::string(url) + "'}");
+        EXPECT_FALSE(bad.ok()) << url;
+    }
+}
+
 TEST(ReleasePlace, SharesAndPortsAreRead) {
     EXPECT_EQ(parse_canary_step("1% 5m")->per_mille, 10);
     EXPECT_EQ(parse_canary_step("0.1% 90s")->per_mille, 1);

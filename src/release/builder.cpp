@@ -341,47 +341,4 @@ Content make_content(const Release& release, const config::App& app,
     return out;
 }
 
-Result<Settings> make_settings(const Release& release, const config::App& app,
-                               const config::Environment& environment) {
-    const config::ReleasePlace& place = environment.release;
-    if (place.listen.empty()) {
-        return fail(Code::invalid,
-                    "the environment '" + environment.name + "' takes no releases here",
-                    "give it `release: {listen: [\"4400\"]}` in the server's file");
-    }
-    Settings out;
-    for (const auto& text : place.listen) {
-        const auto listen = config::parse_listen(text);
-        check(listen.has_value(), "the configuration was checked");
-        out.listens.push_back({listen->address, listen->port, place.certificate});
-    }
-    for (const auto& text : place.canary) {
-        const auto step = config::parse_canary_step(text);
-        check(step.has_value(), "the configuration was checked");
-        out.policy.canary.push_back({step->per_mille, step->hold});
-    }
-    out.checks = app.release_checks;
-    for (auto& check : out.checks) {
-        if (const auto file = release.files.find(check.file); file != release.files.end()) {
-            check.body = file->second;
-        }
-    }
-    out.policy.drain = place.drain;
-    out.policy.warm = place.warm;
-    out.policy.watch = place.watch;
-    out.policy.hold = place.hold;
-    const Breach breach = place.on_breach == "stop"   ? Breach::stop
-                          : place.on_breach == "hold" ? Breach::hold
-                                                      : Breach::rollback;
-    if (place.error_rate > 0) {
-        out.policy.gates.push_back(
-            {Measure::error_rate, place.error_rate / 100.0, breach, place.min_sample});
-    }
-    if (place.slow_rate > 0) {
-        out.policy.gates.push_back(
-            {Measure::slow_rate, place.slow_rate / 100.0, breach, place.min_sample});
-    }
-    return out;
-}
-
 }    // namespace seatrial::release

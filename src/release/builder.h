@@ -57,8 +57,5 @@ Result<bool> has_images(docker::Engine& engine, const Release& release, const Co
 // What a slot runs of it, in an environment.
 Content make_content(const Release& release, const config::App& app,
                      const config::Environment& environment);
-// `invalid` when the environment takes no releases.
-Result<Settings> make_settings(const Release& release, const config::App& app,
-                               const config::Environment& environment);
 
 }    // namespace seatrial::release

@@ -23,18 +23,6 @@ WallTime time_of(const json& value) {
     return WallTime(milliseconds(value.get<std::int64_t>()));
 }
 
-json to_json(const Gate& gate) {
-    return {{"measure", static_cast<int>(gate.measure)},
-            {"limit", gate.limit},
-            {"on_breach", static_cast<int>(gate.on_breach)},
-            {"min_sample", gate.min_sample}};
-}
-
-Gate gate_of(const json& in) {
-    return {static_cast<Measure>(in.at("measure").get<int>()), in.at("limit"),
-            static_cast<Breach>(in.at("on_breach").get<int>()), in.at("min_sample")};
-}
-
 json to_json(const Policy& policy) {
     json canary = json::array();
     for (const auto& step : policy.canary) {
@@ -42,7 +30,7 @@ json to_json(const Policy& policy) {
     }
     json gates = json::array();
     for (const auto& gate : policy.gates) {
-        gates.push_back(to_json(gate));
+        gates.push_back(release::to_json(gate));
     }
     return {{"canary", canary},
             {"drain_ms", policy.drain.count()},
@@ -278,7 +266,8 @@ std::string render_standing(const Standing& standing) {
                                       {"container", step.container},
                                       {"at", time_json(step.at)},
                                       {"contract", step.contract},
-                                      {"tag", step.tag}};
+                                      {"tag", step.tag},
+                                      {"took_ms", step.took.count()}};
     }
     if (standing.paused) {
         out["paused"] = to_json(*standing.paused);
@@ -320,8 +309,12 @@ Result<Standing> parse_standing(const std::string& text) {
         if (in.contains("migrations")) {
             for (const auto& [release, step] : in.at("migrations").items()) {
                 out.migrations[release] = {
-                    static_cast<Migrated::State>(step.at("state").get<int>()), step.at("container"),
-                    time_of(step.at("at")), step.at("contract"), step.at("tag")};
+                    static_cast<Migrated::State>(step.at("state").get<int>()),
+                    step.at("container"),
+                    time_of(step.at("at")),
+                    step.at("contract"),
+                    step.at("tag"),
+                    milliseconds(step.value("took_ms", 0LL))};
             }
         }
         if (in.contains("paused")) {

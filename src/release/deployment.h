@@ -54,6 +54,7 @@ struct Migrated {
     WallTime at{};            // began; when done, ended
     bool contract = false;    // as in Migration
     std::string tag;
+    std::chrono::milliseconds took{0};    // when done
 };
 
 // While queues are paused, and until all of them go on.

@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <cstdio>
+#include <nlohmann/json.hpp>
 
 namespace seatrial::release {
 namespace {
@@ -12,11 +13,12 @@ struct Text {
     std::string_view name, words, of;
 };
 
-constexpr std::array<Text, 4> measures{{
+constexpr std::array<Text, 5> measures{{
     {"error_rate", "error rate", "requests"},
     {"slow_rate", "slow rate", "requests"},
-    {"job_success", "job success", "jobs"},
+    {"job_success", "job success", ""},
     {"migration", "migration", ""},
+    {"api_errors", "API errors", ""},
 }};
 
 const Text& text_of(Measure measure) {
@@ -49,10 +51,47 @@ std::string_view to_string(Breach breach) {
     return names.at(static_cast<std::size_t>(breach));
 }
 
-std::vector<Gate> default_gates() {
-    return {{Measure::job_success, 0.95, Breach::stop, 20},
-            {Measure::error_rate, 0.02, Breach::hold, 50},
-            {Measure::migration, 60, Breach::stop, 0}};
+namespace {
+
+// A share that Prometheus was asked for.
+void judge_asked(const Gate& gate, const Sample& sample, Finding& out) {
+    const auto found = sample.asked.find(gate.measure);
+    const Measured measured = found == sample.asked.end() ? Measured{} : found->second;
+    if (!measured.value) {
+        out.why = measured.why.empty() ? "nothing is measured" : measured.why;
+        return;
+    }
+    out.value = *measured.value;
+    if (!(out.value >= 0 && out.value <= 1)) {
+        std::array<char, 80> text{};
+        std::snprintf(text.data(), text.size(), "the query answers %.6g, no share from 0 to 1",
+                      out.value);
+        out.why = text.data();
+        return;
+    }
+    const bool good =
+        gate.measure == Measure::job_success ? out.value > gate.limit : out.value < gate.limit;
+    out.verdict = good ? Verdict::pass : Verdict::fail;
+}
+
+}    // namespace
+
+nlohmann::json to_json(const Gate& gate) {
+    return {{"measure", static_cast<int>(gate.measure)},
+            {"limit", gate.limit},
+            {"on_breach", static_cast<int>(gate.on_breach)},
+            {"min_sample", gate.min_sample},
+            {"prometheus", gate.prometheus},
+            {"query", gate.query}};
+}
+
+Gate gate_of(const nlohmann::json& in) {
+    return {static_cast<Measure>(in.at("measure").get<int>()),
+            in.at("limit"),
+            static_cast<Breach>(in.at("on_breach").get<int>()),
+            in.at("min_sample"),
+            in.value("prometheus", ""),
+            in.value("query", "")};
 }
 
 Finding judge(const Gate& gate, const Sample& sample) {
@@ -67,12 +106,8 @@ Finding judge(const Gate& gate, const Sample& sample) {
             good = out.value < gate.limit;
             break;
         case Measure::job_success:
-            out.sample = sample.jobs;
-            out.value = ratio(sample.jobs_done, sample.jobs);
-            good = out.value > gate.limit;
-            break;
+        case Measure::api_errors: judge_asked(gate, sample, out); return out;
         case Measure::migration:
-            // A release without a migration has nothing to be judged by.
             out.value = std::chrono::duration<double>(
                             sample.migration.value_or(std::chrono::milliseconds(0)))
                             .count();
@@ -90,7 +125,9 @@ std::vector<Finding> judge(const std::vector<Gate>& gates, const Sample& sample)
     std::vector<Finding> out;
     out.reserve(gates.size());
     for (const auto& gate : gates) {
-        out.push_back(judge(gate, sample));
+        if (gate.measure != Measure::migration || sample.migration) {
+            out.push_back(judge(gate, sample));
+        }
     }
     return out;
 }
@@ -99,9 +136,10 @@ std::optional<Finding> worst(const std::vector<Finding>& findings) {
     // Weight of a finding: which of two decides.
     const auto weight = [](const Finding& finding) {
         if (finding.verdict == Verdict::fail) {
-            return 2 + static_cast<int>(finding.on_breach);
+            return 3 + static_cast<int>(finding.on_breach);
         }
-        return finding.verdict == Verdict::inconclusive ? 1 : 0;
+        const int silent = finding.why.empty() ? 1 : 2;
+        return finding.verdict == Verdict::inconclusive ? silent : 0;
     };
     const auto found =
         std::max_element(findings.begin(), findings.end(),
@@ -117,6 +155,10 @@ std::string render_finding(const Finding& finding) {
         std::snprintf(seconds.data(), seconds.size(), " %.1f s, limit %.0f s", finding.value,
                       finding.limit);
         out += seconds.data();
+    } else if (!finding.why.empty()) {
+        out += ", limit " + percent(finding.limit) + ": " + finding.why;
+    } else if (text.of.empty()) {
+        out += " " + percent(finding.value) + ", limit " + percent(finding.limit);
     } else {
         out += " " + percent(finding.value) + " of " + std::to_string(finding.sample) + " " +
                std::string(text.of) + ", limit " + percent(finding.limit);

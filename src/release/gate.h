@@ -4,6 +4,8 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -17,8 +19,9 @@ std::string_view to_string(Verdict verdict);
 enum class Measure {
     error_rate,     // failed ÷ all requests, app's and edge's failures
     slow_rate,      // slow ÷ all requests
-    job_success,    // done ÷ ended jobs of the queue
+    job_success,    // done ÷ ended jobs, by Prometheus
     migration,      // seconds that the migration took
+    api_errors,     // failed ÷ all requests, by Prometheus
 };
 std::string_view to_string(Measure measure);
 
@@ -34,17 +37,22 @@ struct Gate {
     Measure measure = Measure::error_rate;
     double limit = 0;    // a rate 0..1, or seconds
     Breach on_breach = Breach::rollback;
-    std::int64_t min_sample = 50;    // requests or jobs; fewer are inconclusive
+    std::int64_t min_sample = 50;    // requests; fewer are inconclusive
+    std::string prometheus = {};     // of those that it is asked for: its URL
+    std::string query = {};          // gives a share, 0..1; `${SEATRIAL_RELEASE}` is the tag
 };
 
-// The document's three, and ours on slow answers.
-std::vector<Gate> default_gates();
+// What Prometheus says; without a value why there is none.
+struct Measured {
+    std::optional<double> value;
+    std::string why = {};
+};
 
 // Of the window that the gate looks at, for the new release alone.
 struct Sample {
     std::int64_t requests = 0, failed = 0, slow = 0;
-    std::int64_t jobs = 0, jobs_done = 0;
-    std::optional<std::chrono::milliseconds> migration;
+    std::map<Measure, Measured> asked;
+    std::optional<std::chrono::milliseconds> migration;    // of this rollout; absent: it had none
 };
 
 struct Finding {
@@ -54,9 +62,20 @@ struct Finding {
     double limit = 0;
     std::int64_t sample = 0;
     Breach on_breach = Breach::rollback;
+    std::string why = {};    // it cannot be told at all; that holds a release after the switch, too
+};
+
+nlohmann::json to_json(const Gate& gate);
+Gate gate_of(const nlohmann::json& in);    // throws as nlohmann does
+
+// What was measured at one look, and what it means.
+struct Judged {
+    Sample sample;
+    std::vector<Finding> findings;
 };
 
 Finding judge(const Gate& gate, const Sample& sample);
+// Without those on what the release has none of.
 std::vector<Finding> judge(const std::vector<Gate>& gates, const Sample& sample);
 // The one that decides: the worst breach, else an inconclusive one, else a pass. Empty: no gates.
 std::optional<Finding> worst(const std::vector<Finding>& findings);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "store/values.h"
 
@@ -12,7 +13,8 @@ struct Incident {
     std::string release, tag;    // the bad one
     std::string back_to;         // tag of what serves from now on; "" = nothing
     std::string cause, asked_by;
-    bool switched = false;    // users were on it
+    bool switched = false;                  // users were on it
+    std::vector<std::string> gates = {};    // what each said
 };
 
 // Its row, with a new id and the time of now.

@@ -68,13 +68,14 @@ Status check_request(const DeployRequest& request) {
 struct Manager::Proposal {
     std::string_view action;
     std::string app, env, actor, reason;
-    store::Life life;
-    Spec spec;
-    Standing standing;
-    Content content;    // what would run
+    store::Life life = {};
+    Spec spec = {};
+    Standing standing = {};
+    Content content = {};    // what would run
+    Content bad = {};        // of a rollback: what it is taken back from
     // Of a deploy, for people and for the record.
-    std::string from, rules_of;
-    std::vector<std::string> differences, notes;
+    std::string from = {}, rules_of = {};
+    std::vector<std::string> differences = {}, notes = {};
 };
 
 namespace {
@@ -134,12 +135,19 @@ Status admit_rollback(store::Writer& writer, const RollbackRequest& request, Pro
         return fail(Code::not_found,
                     "nothing of " + request.app + " is deployed in " + request.env);
     }
+    // Stopped or still on its way, the wanted release is what people want to be rid of.
+    const auto serving = now.standing.contents.find(now.standing.state.stable);
+    const bool halfway = serving != now.standing.contents.end() &&
+                         serving->second.release != now.spec.wanted.release;
+    now.bad = halfway                                  ? now.spec.wanted
+              : serving == now.standing.contents.end() ? Content()
+                                                       : serving->second;
     const std::string& to = request.to;
     const auto is_meant = [&](const Content& content) {
         return content.release == to || content.tag == to;
     };
     if (to.empty() || is_meant(now.spec.previous)) {
-        now.content = now.spec.previous;
+        now.content = to.empty() && halfway ? serving->second : now.spec.previous;
     } else {
         for (const auto& [slot, content] : now.standing.contents) {
             if (is_meant(content)) {
@@ -227,10 +235,11 @@ Result<approval::Asked> make_asked(store::Writer& writer, const Proposal& now) {
 // Of a rollback by hand: somebody found the release bad.
 store::Incident incident_of(const Proposal& now) {
     const auto serving = now.standing.contents.find(now.standing.state.stable);
-    const Content bad = serving == now.standing.contents.end() ? Content() : serving->second;
-    return make_incident({now.app, now.env, bad.release, bad.tag, now.content.tag,
+    const bool switched =
+        serving != now.standing.contents.end() && serving->second.release == now.bad.release;
+    return make_incident({now.app, now.env, now.bad.release, now.bad.tag, now.content.tag,
                           "rolled back by hand" + (now.reason.empty() ? "" : ": " + now.reason),
-                          now.actor, true});
+                          now.actor, switched});
 }
 
 }    // namespace
@@ -321,19 +330,7 @@ Result<Deploying> Manager::put_deploy(const DeployRequest& request,
     TRY(check_ports(request));
     return propose(
         request.rules, decision,
-        {approval::deploy_action,
-         request.app,
-         request.env,
-         request.actor,
-         request.reason,
-         {},
-         {},
-         {},
-         {},
-         {},
-         {},
-         {},
-         {}},
+        {approval::deploy_action, request.app, request.env, request.actor, request.reason},
         [&](store::Writer& writer, Proposal& now) { return admit_deploy(writer, request, now); });
 }
 
@@ -341,19 +338,7 @@ Result<Deploying> Manager::put_rollback(const RollbackRequest& request,
                                         const approval::Decision* decision) {
     return propose(
         request.rules, decision,
-        {approval::rollback_action,
-         request.app,
-         request.env,
-         request.actor,
-         request.reason,
-         {},
-         {},
-         {},
-         {},
-         {},
-         {},
-         {},
-         {}},
+        {approval::rollback_action, request.app, request.env, request.actor, request.reason},
         [&](store::Writer& writer, Proposal& now) { return admit_rollback(writer, request, now); });
 }
 

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/names.h"
+#include "checks/prometheus.h"
 #include "log/log.h"
 #include "release/key_files.h"
 #include "release/news.h"
@@ -22,6 +23,29 @@ constexpr milliseconds source_pause{15'000};    // it has been asked a few times
 
 std::string timer_of(const std::string& life) {
     return "deployment." + life;
+}
+
+// Of the migration that the wanted release had in this rollout.
+std::optional<milliseconds> migration_time(const Spec& spec, const Standing& standing) {
+    const auto step = standing.migrations.find(spec.wanted.release);
+    const bool now = step != standing.migrations.end() &&
+                     step->second.state == Migrated::State::done && standing.began_at &&
+                     step->second.at >= *standing.began_at;
+    return now ? std::optional(step->second.took) : std::nullopt;
+}
+
+// Whether gates have a say; not once people are to decide.
+bool is_judged(const State& state) {
+    return !state.stopped && (state.switched_at || state.step >= 0);
+}
+
+std::string query_of(const Gate& gate, const std::string& tag) {
+    constexpr std::string_view name = "${SEATRIAL_RELEASE}";
+    std::string out = gate.query;
+    for (auto at = out.find(name); at != std::string::npos; at = out.find(name, at + tag.size())) {
+        out.replace(at, name.size(), tag);
+    }
+    return out;
 }
 
 bool any_slot(const State& state, Phase phase) {
@@ -89,7 +113,7 @@ bool Reconciler::look(const std::string& id, const Context& ctx) {
         }
         return false;
     }
-    Look now{**life, {}, {}};
+    Look now{**life, {}, {}, {}};
     auto spec = parse_spec(now.life.spec);
     auto standing = parse_standing(now.life.status);
     if (!spec || !standing) {
@@ -149,8 +173,7 @@ Result<bool> Reconciler::go_on(Look& now, const Context& ctx) {
     if (any_slot(now.standing.state, Phase::draining)) {
         at_most(drain_pause);
     }
-    if (!now.spec.settings.policy.gates.empty() &&
-        (now.standing.state.switched_at || now.standing.state.step >= 0)) {
+    if (!now.spec.settings.policy.gates.empty() && is_judged(now.standing.state)) {
         at_most(gate_pause);
     }
     if (pause.count() > 0) {
@@ -168,10 +191,21 @@ Result<Sample> Reconciler::sample(const Look& now, const std::string& slot, cons
     out.requests = counts.window.requests;
     out.failed = std::min(out.requests, counts.window.failed_by_app + by_edge);
     out.slow = counts.window.slow;
+    out.migration = migration_time(now.spec, now.standing);
+    for (const auto& gate : now.spec.settings.policy.gates) {
+        if (gate.query.empty()) {
+            continue;
+        }
+        const auto value =
+            checks::ask_prometheus(gate.prometheus, query_of(gate, now.spec.wanted.tag), ctx);
+        TRY(ctx.ok());
+        out.asked[gate.measure] =
+            value ? Measured{*value} : Measured{std::nullopt, value.error().message};
+    }
     return out;
 }
 
-Result<Seen> Reconciler::observe(const Look& now, const Context& ctx) {
+Result<Seen> Reconciler::observe(Look& now, const Context& ctx) {
     Seen out;
     out.now = now_utc();
     const State& state = now.standing.state;
@@ -185,11 +219,19 @@ Result<Seen> Reconciler::observe(const Look& now, const Context& ctx) {
     TRY(count_workers(now, &out, ctx));
     const auto stable = now.standing.contents.find(state.stable);
     out.queues = stable != now.standing.contents.end() && !stable->second.queues.empty();
-    const bool judged = state.switched_at || state.step >= 0;
+    const bool judged = is_judged(state);
     const std::string slot = slot_of(state, state.wanted);
-    if (judged && !slot.empty() && !now.spec.settings.policy.gates.empty()) {
-        TRY_ASSIGN(const Sample measured, sample(now, slot, ctx));
-        out.finding = worst(judge(now.spec.settings.policy.gates, measured));
+    const auto& gates = now.spec.settings.policy.gates;
+    if (judged && !slot.empty() && !gates.empty()) {
+        TRY_ASSIGN(now.judged.sample, sample(now, slot, ctx));
+        now.judged.findings = judge(gates, now.judged.sample);
+        out.finding = worst(now.judged.findings);
+    } else if (!slot.empty() && state.slots.at(slot).phase == Phase::ready) {
+        now.judged.sample.migration = migration_time(now.spec, now.standing);
+        now.judged.findings = judge(gates, now.judged.sample);
+        std::erase_if(now.judged.findings,
+                      [](const Finding& one) { return one.measure != Measure::migration; });
+        out.before = worst(now.judged.findings);
     }
     return out;
 }
@@ -241,11 +283,7 @@ Result<bool> Reconciler::act(Look& now, const Action& action, const Context& ctx
             now.standing.failure = action.why;
             done = revert(now, action, ctx);
             break;
-        case Do::stop:
-            now.standing.state.stopped = true;
-            now.standing.failure = action.why;
-            done = save(now, {make_event(now.life, "stopped", {{"why", action.why}})});
-            break;
+        case Do::stop: done = stop(now, slot, action.why); break;
         case Do::nothing: break;
     }
     TRY(std::move(done));

@@ -34,8 +34,6 @@ public:
     explicit Reconciler(Parts parts);
     ~Reconciler() { shutdown(); }
     void shutdown() { subjects_.shutdown(); }
-    Reconciler(const Reconciler&) = delete;
-    Reconciler& operator=(const Reconciler&) = delete;
 
     // The edge as the records want it, then a look at every deployment.
     Status wake_all(const Context& ctx);
@@ -48,10 +46,11 @@ private:
         store::Life life;
         Spec spec;
         Standing standing;
+        Judged judged;
     };
     bool look(const std::string& id, const Context& ctx);
     Result<bool> go_on(Look& now, const Context& ctx);
-    Result<Seen> observe(const Look& now, const Context& ctx);
+    Result<Seen> observe(Look& now, const Context& ctx);
     Result<Sample> sample(const Look& now, const std::string& slot, const Context& ctx);
     Result<bool> act(Look& now, const Action& action, const Context& ctx);
 
@@ -73,8 +72,8 @@ private:
     Status promote(Look& now, const std::string& slot, const Context& ctx);
     Status retire(Look& now, const std::string& slot, const Context& ctx);
     Status revert(Look& now, const Action& action, const Context& ctx);
-    // A gate failed, but the release before cannot run any more: people decide.
-    Status stay(Look& now, const std::string& why);
+    // A gate failed: all stays as it is, people decide.
+    Status stop(Look& now, const std::string& slot, const std::string& why);
     Status finish(Look& now, const Context& ctx);
     // Of slots that users are not on: how many of their workers run.
     Status count_workers(const Look& now, Seen* seen, const Context& ctx);

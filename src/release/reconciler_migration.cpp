@@ -80,6 +80,7 @@ Result<bool> Reconciler::migrate(Look& now, const std::string& slot, const Conte
     }
     TRY(failpoint("release.migration_ended"));
     const auto took = now_utc() - step.at;
+    step.took = took;
     step.state = Migrated::State::done;
     step.at = now_utc();
     forget_old(standing.migrations);

@@ -17,6 +17,15 @@ namespace {
 
 using nlohmann::json;
 
+std::vector<std::string> told(const std::vector<Finding>& findings) {
+    std::vector<std::string> out;
+    out.reserve(findings.size());
+    for (const auto& finding : findings) {
+        out.push_back(render_finding(finding));
+    }
+    return out;
+}
+
 std::string tag_of(const Standing& standing, const std::string& slot) {
     const auto content = standing.contents.find(slot);
     return content == standing.contents.end() ? "" : content->second.tag;
@@ -97,7 +106,8 @@ store::Incident Reconciler::make_incident(const Look& now, const std::string& re
                                           bool switched) {
     const bool none = now.standing.state.stable.empty() || now.spec.wanted.release == release;
     return release::make_incident({now.spec.app, now.spec.env, release, tag,
-                                   none ? "" : now.spec.wanted.tag, why, now.spec.actor, switched});
+                                   none ? "" : now.spec.wanted.tag, why, now.spec.actor, switched,
+                                   told(now.judged.findings)});
 }
 
 Status Reconciler::give_up(Look& now, const std::string& slot, const Error& error) {
@@ -262,7 +272,9 @@ Status Reconciler::revert(Look& now, const Action& action, const Context& ctx) {
     const bool switched = action.slot == state.stable;
     const auto migrated = now.standing.migrations.find(bad);
     if (switched && migrated != now.standing.migrations.end() && migrated->second.contract) {
-        return stay(now, action.why);
+        return stop(now, action.slot,
+                    action.why + "; not taken back: its migration removed what " +
+                        now.spec.previous.tag + " uses");
     }
     state.slots[action.slot].rejected = true;
     want_previous(now, action.why);
@@ -285,15 +297,14 @@ Status Reconciler::revert(Look& now, const Action& action, const Context& ctx) {
     return catch_up(now, ctx);
 }
 
-Status Reconciler::stay(Look& now, const std::string& why) {
-    const std::string told =
-        why + "; not taken back: its migration removed what " + now.spec.previous.tag + " uses";
-    now.standing.state.stopped = true;
-    now.standing.failure = told;
+Status Reconciler::stop(Look& now, const std::string& slot, const std::string& why) {
+    State& state = now.standing.state;
+    state.stopped = true;
+    now.standing.failure = why;
     store::Incident incident =
-        make_incident(now, now.spec.wanted.release, now.spec.wanted.tag, told, true);
+        make_incident(now, now.spec.wanted.release, now.spec.wanted.tag, why, slot == state.stable);
     json data = json::parse(incident.data);
-    data["back_to"] = now.spec.wanted.tag;    // it serves on
+    data["back_to"] = tag_of(now.standing, state.stable);    // it serves on
     incident.data = data.dump(-1, ' ', false, json::error_handler_t::replace);
     now.life.spec = render_spec(now.spec);
     now.life.status = render_standing(now.standing);
@@ -301,20 +312,19 @@ Status Reconciler::stay(Look& now, const std::string& why) {
         TRY(writer.settle(now.life, now.life.generation));
         TRY(writer.add_incident(incident));
         return writer.add_event(
-            make_event(now.life, "stopped", {{"why", told}, {"incident", incident.id}}));
+            make_event(now.life, "stopped", {{"why", why}, {"incident", incident.id}}));
     });
 }
 
 Status Reconciler::finish(Look& now, const Context& ctx) {
-    TRY_ASSIGN(const Sample measured, sample(now, now.standing.state.stable, ctx));
+    if (now.spec.settings.policy.gates.empty()) {    // nobody has asked yet
+        TRY_ASSIGN(now.judged.sample, sample(now, now.standing.state.stable, ctx));
+    }
+    const Sample& measured = now.judged.sample;
     now.standing.state.switched_at.reset();
     now.life.done_generation = now.life.generation;
-    std::vector<std::string> gates;
-    for (const auto& finding : judge(now.spec.settings.policy.gates, measured)) {
-        gates.push_back(render_finding(finding));
-    }
     json data = {{"tag", now.spec.wanted.tag},
-                 {"gates", gates},
+                 {"gates", told(now.judged.findings)},
                  {"requests", measured.requests},
                  {"failed", measured.failed},
                  {"ms", (now_utc() - now.standing.began_at.value_or(now_utc())).count()}};

@@ -82,29 +82,42 @@ Action make_room(const Policy& policy, const State& state, const Seen& seen) {
 }
 
 // What the deciding gate asks for at `deadline`, the end of a hold or of the watch.
-std::optional<Action> judged(const Seen& seen, const std::string& slot) {
-    if (!seen.finding || seen.finding->verdict != Verdict::fail) {
+std::optional<Action> judged(const std::optional<Finding>& finding, const std::string& slot) {
+    if (!finding || finding->verdict != Verdict::fail) {
         return std::nullopt;
     }
-    switch (seen.finding->on_breach) {
-        case Breach::rollback: return do_it(Do::revert, slot, render_finding(*seen.finding));
-        case Breach::stop: return do_it(Do::stop, slot, render_finding(*seen.finding));
+    switch (finding->on_breach) {
+        case Breach::rollback: return do_it(Do::revert, slot, render_finding(*finding));
+        case Breach::stop: return do_it(Do::stop, slot, render_finding(*finding));
         case Breach::hold: break;
     }
     return std::nullopt;
 }
 
+// A gate that fails before any user is on the release; absent: none does.
+std::optional<Action> judged_early(const Policy& policy, const State& state, const Seen& seen,
+                                   const std::string& slot) {
+    auto breach = judged(seen.before, slot);
+    if (breach || !seen.before || seen.before->verdict != Verdict::fail) {
+        return breach;
+    }
+    const WallTime end = state.slots.at(slot).since + policy.hold;
+    return seen.now < end ? wait_until(end) : do_it(Do::stop, slot, render_finding(*seen.before));
+}
+
 // A gate that fails with `hold`, or (before the switch) cannot tell, makes the step last longer,
-// but not for ever. After the switch there is nothing to hold back for want of requests.
+// but not for ever. After the switch there is nothing to hold back for want of requests; a source
+// that does not tell holds all the same.
 Action after_step(const Policy& policy, const Seen& seen, WallTime from,
                   std::chrono::milliseconds length, const std::string& slot, const Action& next) {
-    if (auto breach = judged(seen, slot)) {
+    if (auto breach = judged(seen.finding, slot)) {
         return *breach;
     }
     if (seen.now < from + length) {
         return wait_until(from + length);
     }
-    const bool quiet = seen.finding && seen.finding->verdict == Verdict::inconclusive;
+    const bool quiet =
+        seen.finding && seen.finding->verdict == Verdict::inconclusive && seen.finding->why.empty();
     if (!seen.finding || seen.finding->verdict == Verdict::pass ||
         (quiet && next.what == Do::finish)) {
         return next;
@@ -143,7 +156,8 @@ Action advance(const Policy& policy, const State& state, const Seen& seen) {
     }
     switch (state.slots.at(slot).phase) {
         case Phase::starting: return do_it(Do::start, slot);
-        case Phase::ready: return do_it(Do::check, slot);
+        case Phase::ready:
+            return judged_early(policy, state, seen, slot).value_or(do_it(Do::check, slot));
         // Was good before: a rollback is one step.
         case Phase::warm:
         case Phase::draining:

@@ -78,8 +78,9 @@ struct State {
 // What the reconciler found out.
 struct Seen {
     WallTime now{};
-    int open = 0;                      // requests on the draining slot, old workers included
-    std::optional<Finding> finding;    // the deciding one of the gates now; absent: no gates
+    int open = 0;                          // requests on the draining slot, old workers included
+    std::optional<Finding> finding;        // the deciding one of the gates now; absent: no gates
+    std::optional<Finding> before = {};    // of those that can tell before users are on it
     std::map<std::string, int> workers = {};    // of slots that have any: how many run
     bool queues = false;                        // the stable release has some to pause
 };
@@ -107,10 +108,9 @@ enum class Do {
 std::string_view to_string(Do action);
 struct Action {
     Do what = Do::nothing;
-    std::string slot;
+    std::string slot, why;
     int per_mille = 0, step = -1;     // of share
     std::optional<WallTime> until;    // of nothing: look again then
-    std::string why;
 };
 
 Action decide(const Policy& policy, const State& state, const Seen& seen);

@@ -216,7 +216,7 @@ TEST(Rollout, ARollbackDuringTheDrainToo) {
 TEST(Rollout, ACanaryGoesInSteps) {
     Player player = with_old();
     player.policy.canary = {{10, seconds(60)}, {250, seconds(60)}};
-    player.policy.gates = default_gates();
+    player.policy.gates = {{Measure::error_rate, 0.02, Breach::hold, 50}};
     player.seen.finding = finding(Verdict::pass);
     player.want("new");
     EXPECT_EQ(player.play_all(), (Log{"start b", "check b", "share b 10", "share b 250",
@@ -255,6 +255,40 @@ TEST(Rollout, TooFewRequestsAfterTheSwitchHoldNothingBack) {
     player.want("new");
     EXPECT_EQ(player.play_all().back(), "retire a");
     EXPECT_FALSE(player.state.stopped);
+}
+
+TEST(Rollout, ASourceThatDoesNotTellHoldsAfterTheSwitchToo) {
+    Player player = with_old();
+    player.seen.finding = finding(Verdict::inconclusive);
+    player.seen.finding->why = "Prometheus does not answer";
+    player.want("new");
+    const WallTime before = player.seen.now;
+    const Log log = player.play_all();
+    EXPECT_EQ(std::count(log.begin(), log.end(), "stop b"), 1);
+    EXPECT_EQ(std::count(log.begin(), log.end(), "finish b"), 0);
+    EXPECT_GE(player.seen.now - before, player.policy.watch + player.policy.hold);
+    EXPECT_EQ(player.state.stable, "b");
+}
+
+TEST(Rollout, AGateCanFailBeforeUsersAreOnIt) {
+    for (const auto& [breach, end] :
+         {std::pair(Breach::stop, "stop b"), std::pair(Breach::hold, "stop b"),
+          std::pair(Breach::rollback, "revert b")}) {
+        Player player = with_old();
+        player.want("new");
+        while (player.state.slots["b"].phase != Phase::ready) {
+            ASSERT_TRUE(player.play());
+        }
+        player.seen.before = finding(Verdict::fail, breach);
+        player.log.clear();
+        const WallTime before = player.seen.now;
+        while (player.log.empty()) {
+            ASSERT_TRUE(player.play());
+        }
+        EXPECT_EQ(player.log.front(), end);
+        EXPECT_EQ(player.seen.now - before >= player.policy.hold, breach == Breach::hold);
+        EXPECT_EQ(player.state.stable, "a");
+    }
 }
 
 TEST(Rollout, AGateAfterTheSwitchTakesTheReleaseBack) {

@@ -7,7 +7,8 @@ packages_build=(git ca-certificates ccache clang-19 lld-19 llvm-19 libclang-rt-1
     libseccomp-dev libre2-dev python3 curl)
 packages_postgres=(postgresql-15 postgresql-client-15)
 packages_test=(libgtest-dev libgmock-dev python3-pytest haproxy docker.io docker-registry
-    busybox-static iproute2 python3-venv python3-pip redis-server nginx-light)
+    busybox-static iproute2 python3-venv python3-pip redis-server nginx-light
+    prometheus)
 packages_lint=(clang-tidy-19 clang-format-19)
 
 # The packages of the groups, one a line. Node.js counts by its command: any version from 18 on
