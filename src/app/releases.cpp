@@ -51,7 +51,8 @@ Releases::Releases(const ReleaseParts& parts)
                 return launch_edge(argv, ctx);
             }),
       reconciler_(release::Parts{parts.records, engine_, edge_, parts.subjects, parts.timers,
-                                 parts.instance, parts.data / "keys", sources_}),
+                                 parts.instance, parts.data / "keys", parts.data / "snapshots",
+                                 sources_}),
       manager_(parts.records, reconciler_) {}
 
 std::string Releases::edge_run() const {

@@ -49,6 +49,14 @@ std::string migrating(const json& data) {
     return out;
 }
 
+std::string snapshot(const json& data) {
+    char size[32];
+    std::snprintf(size, sizeof size, "%.1f MB",
+                  static_cast<double>(data.value("bytes", 0LL)) / 1e6);
+    return "kept a copy of the database, " + std::string(size) + " in " + took(data) + ": " +
+           text_of(data, "file");
+}
+
 std::string deploy(const json& data) {
     std::string out;
     for (const auto& [list, before] :
@@ -107,6 +115,7 @@ constexpr Line lines[] = {
     {"starting",
      [](const json& data) { return "starting " + text_of(data, "tag") + " in " + slot_of(data); }},
     {"healthy", [](const json& data) { return "healthy after " + took(data); }},
+    {"snapshot", snapshot},
     {"migrating", migrating},
     {"migrated", [](const json& data) { return "the database is migrated, " + took(data); }},
     {"deploy", deploy},

@@ -93,10 +93,19 @@ App read_app(const Node& root) {
         if (const Node* migrate = node->find("migrate")) {
             auto& step = out.release_migrate.emplace();
             read(*migrate, "run", step.run);
+            read(*migrate, "down", step.down);
             read(*migrate, "component", step.component);
             read_paths(*migrate, "sql", step.sql);
             read(*migrate, "contract", step.contract);
             read(*migrate, "timeout", step.timeout);
+            if (const Node* snapshot = migrate->find("snapshot")) {
+                auto& copy = step.snapshot.emplace();
+                read(*snapshot, "url", copy.url);
+                read(*snapshot, "image", copy.image);
+                read(*snapshot, "keep", copy.keep);
+                read(*snapshot, "timeout", copy.timeout);
+                read(*snapshot, "ignore", copy.ignore);
+            }
         }
         for (const auto& part : children_of(*node, "compatibility")) {
             for (const auto& other : part.children) {

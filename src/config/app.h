@@ -11,6 +11,7 @@
 #include "config/env_rule.h"
 #include "config/release_check.h"
 #include "config/release_queue.h"
+#include "config/release_snapshot.h"
 #include "config/version_range.h"
 
 namespace seatrial::config {
@@ -43,10 +44,12 @@ struct Database {
 
 struct ReleaseMigrate {
     UserCommand run;                 // before the components start
+    UserCommand down;                // after a `run` that failed; without text: none
     std::string component;           // whose image runs it; "" = the first one
     std::vector<std::string> sql;    // paths below the tree whose SQL is looked at
     bool contract = false;           // it may remove what the release before still uses
     std::chrono::milliseconds timeout{60'000};
+    std::optional<ReleaseSnapshot> snapshot;
     bool operator==(const ReleaseMigrate&) const = default;
 };
 

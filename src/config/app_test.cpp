@@ -330,6 +330,25 @@ release:
               Kind::sse);
 }
 
+TEST(AppReleases, AMigrationsCopyAndWayBackAreRead) {
+    const auto read = [](const std::string& snapshot) {
+        return parse_app(
+            small + "release: {migrate: {run: a, down: [b, c], snapshot: " + snapshot + "}}\n",
+            "seatrial.yaml", false);
+    };
+    const auto whole = read(
+        "{url: DB_URL, image: \"postgres:16\", keep: 5, timeout: 1h, "
+        "ignore: [public.log]}");
+    ASSERT_THAT(lines(whole.faults), IsEmpty());
+    EXPECT_THAT(whole.value.release_migrate->down.argv, ElementsAre("b", "c"));
+    EXPECT_EQ(*whole.value.release_migrate->snapshot,
+              (ReleaseSnapshot{"DB_URL", "postgres:16", 5, 1h, {"public.log"}}));
+    EXPECT_EQ(*read("DB_URL").value.release_migrate->snapshot,
+              (ReleaseSnapshot{"DB_URL", "", 3, 10min, {}}));
+    EXPECT_THAT(lines(read("{keep: 0}").faults),
+                ElementsAre(HasSubstr("snapshot.keep"), HasSubstr("snapshot.url: is missing")));
+}
+
 TEST(AppReleases, AFaultyCheckSaysWhatItLacks) {
     const auto told = [](const std::string& check) {
         return app_faults(small + "release: {checks: [" + check + "]}");

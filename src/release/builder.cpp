@@ -337,6 +337,10 @@ Content make_content(const Release& release, const config::App& app,
             step.component.empty() ? out.components.front().name : step.component;
         out.migration.timeout = step.timeout;
         out.migration.contract = step.contract;
+        out.migration.snapshot = step.snapshot;
+        if (!step.down.text.empty() || !step.down.argv.empty()) {
+            out.migration.down = step.down.to_argv();
+        }
     }
     return out;
 }

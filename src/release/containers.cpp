@@ -1,8 +1,6 @@
 #include "release/containers.h"
 
 #include <algorithm>
-#include <mutex>
-#include <optional>
 #include <thread>
 
 #include "base/failpoint.h"
@@ -12,8 +10,8 @@
 #include "docker/containers.h"
 #include "docker/networks.h"
 #include "net/client.h"
+#include "release/container_spec.h"
 #include "release/key_files.h"
-#include "release/variables.h"
 
 namespace seatrial::release {
 namespace {
@@ -26,122 +24,6 @@ constexpr milliseconds first_patience{500};
 constexpr milliseconds longest_patience{8000};
 constexpr auto stop_grace = std::chrono::seconds(10);
 constexpr milliseconds worker_settles{1000};    // nothing tells more of one than that it stays
-
-// Variables of a slot's containers: read once for all, when the first has to be made.
-class Given {
-public:
-    Given(const Content& content, const secrets::Sources& sources)
-        : content_(content), sources_(sources) {}
-
-    Result<docker::Environment> environment_of(const Component& part, const Context& ctx) {
-        TRY_ASSIGN(Variables variables, read(ctx));
-        for (const auto& [name, value] : part.env) {
-            variables.values[name] = {Secret(value), "", 0};
-        }
-        ComponentVariables given = component_variables(part, variables, content_.tag);
-        TRY(refuse_faults(given.faults, "the variables are not right"));
-        return std::move(given.values);
-    }
-
-private:
-    Result<Variables> read(const Context& ctx) {
-        const std::lock_guard lock(mutex_);
-        if (!common_) {
-            TRY_ASSIGN(auto common,
-                       read_variables({content_.env_files, content_.secrets, {}}, sources_, ctx));
-            TRY(refuse_faults(common.faults, "the variables cannot be read"));
-            common_ = std::move(common);
-        }
-        return *common_;
-    }
-
-    const Content& content_;
-    const secrets::Sources& sources_;
-    std::mutex mutex_;
-    std::optional<Variables> common_;
-};
-
-Status ensure_network(docker::Engine& engine, const Owner& owner, const Context& ctx) {
-    const std::string& name = owner.network;
-    TRY_ASSIGN(auto found, docker::find_networks(engine, name, ctx));
-    if (found.empty()) {
-        const auto made = docker::create_network(engine, name, owner.labels, false, ctx);
-        if (!made && made.error().code != Code::conflict) {
-            return tl::unexpected(made.error());
-        }
-        TRY_ASSIGN(found, docker::find_networks(engine, name, ctx));
-    }
-    if (found.empty()) {
-        return fail(Code::unavailable, "the network " + name + " cannot be made");
-    }
-    return docker::check_ours(engine, found.front().labels, "network " + name);
-}
-
-// What the engine would make of a name that is not there is nobody's.
-Status ensure_volumes(docker::Engine& engine, const Content& content, const Owner& owner,
-                      const Context& ctx) {
-    for (const auto& part : content.components) {
-        for (const auto& volume : part.volumes) {
-            if (volume.source.empty()) {
-                const std::string name = volume_name(owner.site, volume.name);
-                TRY(docker::create_volume(engine, name, owner.labels, ctx));
-                TRY_ASSIGN(const auto made, docker::find_volume(engine, name, ctx));
-                TRY(docker::check_ours(engine, made ? made->labels : docker::Labels(),
-                                       "volume " + name));
-            } else if (!volume.source.starts_with('/')) {
-                TRY_ASSIGN(const auto there, docker::find_volume(engine, volume.source, ctx));
-                if (!there) {
-                    return fail(Code::failed,
-                                "there is no volume '" + printable(volume.source) + "'",
-                                "make it with `docker volume create`, or take the line out of the "
-                                "environment's release.volumes");
-                }
-            }
-        }
-    }
-    return {};
-}
-
-Result<docker::ContainerSpec> make_spec(const Content& content, const Component& part,
-                                        const std::string& name, const Owner& owner, Given& given,
-                                        const Context& ctx) {
-    docker::ContainerSpec spec;
-    spec.name = name;
-    spec.image = part.image;
-    spec.argv = part.argv;
-    TRY_ASSIGN(spec.environment, given.environment_of(part, ctx));
-    spec.labels = owner.labels;
-    for (const auto& key : content.key_files) {
-        spec.mounts.push_back(
-            {.folder = (owner.keys / key.name).string(), .target = key.target, .read_only = true});
-    }
-    spec.labels["seatrial.component"] = part.name;
-    spec.memory_bytes = part.memory_bytes;
-    spec.cpu_percent = part.cpu_percent;
-    spec.pids = part.pids;
-    for (const auto& volume : part.volumes) {
-        docker::Mount mount{.target = volume.target, .read_only = volume.read_only};
-        if (volume.source.starts_with('/')) {
-            mount.folder = volume.source;
-        } else {
-            mount.volume =
-                volume.source.empty() ? volume_name(owner.site, volume.name) : volume.source;
-        }
-        spec.mounts.push_back(std::move(mount));
-    }
-    spec.networks = {{owner.network, {}}};
-    for (const auto& network : content.networks) {
-        spec.networks.push_back({network, {}});
-    }
-    spec.hosts = {{"host.docker.internal", "host-gateway"}};
-    return spec;
-}
-
-Status make_one(docker::Engine& engine, const docker::ContainerSpec& spec, const Context& ctx) {
-    const auto made = docker::create_container(engine, spec, ctx);
-    // It may have come meanwhile; a stranger's is found out later.
-    return made || made.error().code == Code::conflict ? Status() : tl::unexpected(made.error());
-}
 
 Status start_one(docker::Engine& engine, const Content& content, const Component& part,
                  const Owner& owner, Given& given, Instance* instance, const Context& ctx) {
@@ -165,20 +47,6 @@ Status start_one(docker::Engine& engine, const Content& content, const Component
         instance->server = {address->second, part.port};
     }
     return {};
-}
-
-std::string log_end(docker::Engine& engine, const std::string& container, const Context& ctx) {
-    std::string text;
-    docker::LogOptions options;
-    options.tail = 12;
-    const Status read = docker::read_logs(
-        engine, container, options,
-        [&](docker::Stream, std::string_view part) {
-            text += part;
-            return text.size() < 8192;
-        },
-        ctx);
-    return read ? printable(trim(text), true) : "";
 }
 
 Status check_runs(docker::Engine& engine, const Component& part, const docker::Container& seen,
@@ -301,62 +169,9 @@ Status await_health(docker::Engine& engine, const Content& content, const Instan
     return all_at_once(works);
 }
 
-Status make_migration(docker::Engine& engine, const Content& content, const std::string& name,
-                      const Owner& owner, const Context& ctx) {
-    TRY(copy_key_files(content.key_files, owner.keys));
-    const auto part =
-        std::find_if(content.components.begin(), content.components.end(),
-                     [&](const Component& one) { return one.name == content.migration.component; });
-    if (part == content.components.end()) {
-        return fail(Code::invalid,
-                    "has no component '" + printable(content.migration.component) + "' to run in",
-                    "name one that is built in release.migrate.component");
-    }
-    TRY(ensure_network(engine, owner, ctx));
-    TRY(ensure_volumes(engine, content, owner, ctx));
-    Given given(content, owner.sources);
-    TRY_ASSIGN(docker::ContainerSpec spec, make_spec(content, *part, name, owner, given, ctx));
-    spec.argv = content.migration.argv;
-    spec.keep_entrypoint = false;
-    // A lock that it waits for stops everybody behind it: give up early, nothing is lost.
-    spec.environment.try_emplace("PGOPTIONS", Secret("-c lock_timeout=5s"));
-    TRY(make_one(engine, spec, ctx));
-    TRY_ASSIGN(const auto seen, docker::inspect_container(engine, name, ctx));
-    return docker::check_ours(engine, seen.labels, "container " + name);
-}
-
-Status run_migration(docker::Engine& engine, const std::string& name, milliseconds left,
-                     const Context& ctx) {
-    const auto seen = docker::inspect_container(engine, name, ctx);
-    if (!seen && seen.error().code == Code::not_found) {
-        return fail(Code::failed, "cannot be told: its container is gone");
-    }
-    TRY(seen.has_value() ? Status() : Status(tl::unexpected(seen.error())));
-    if (seen->state == "created") {
-        TRY(docker::start_container(engine, name, ctx));
-    }
-    const auto code = docker::wait_container(engine, name, ctx.with_timeout(left));
-    TRY(ctx.ok());
-    if (!code && code.error().code == Code::timed_out) {
-        Status killed = docker::kill_container(engine, name, "KILL", ctx);
-        if (!killed && killed.error().code != Code::conflict) {
-            return killed;
-        }
-        return fail(Code::failed, "took too long and was ended\n" + log_end(engine, name, ctx),
-                    "give it more time with release.migrate.timeout, or let it do less");
-    }
-    if (!code) {
-        return tl::unexpected(code.error());
-    }
-    if (*code != 0) {
-        return fail(Code::failed, "ended with exit code " + std::to_string(*code) + "\n" +
-                                      log_end(engine, name, ctx));
-    }
-    return {};
-}
-
-std::string volume_name(const std::string& site, const std::string& name) {
-    return site + "-" + name;
+bool is_passing(const Error& error) {
+    return error.code == Code::unavailable || error.code == Code::cancelled ||
+           error.mark == secrets::source_mark;
 }
 
 Status signal_to_end(docker::Engine& engine, const std::string& name, const Context& ctx) {

@@ -41,13 +41,9 @@ Status start_instances(docker::Engine& engine, const Content& content, const Own
 // end of its log when one ends or does not answer in time.
 Status await_health(docker::Engine& engine, const Content& content, const Instances& instances,
                     const Context& ctx);
-// Makes the container of a release's migration, of that name; there already is ok.
-Status make_migration(docker::Engine& engine, const Content& content, const std::string& name,
-                      const Owner& owner, const Context& ctx);
-// Starts it unless it ever was, and waits for its end; after `left` it is killed. `failed` with the
-// end of its log: it ended with another code than 0, ran too long, or is gone.
-Status run_migration(docker::Engine& engine, const std::string& name,
-                     std::chrono::milliseconds left, const Context& ctx);
+// Of all these: nothing is wrong with the release. The engine or a source of variables does not
+// answer, or something newer is wanted.
+bool is_passing(const Error& error);
 // SIGTERM, or what the image says, without waiting for its end. Not running is ok.
 Status signal_to_end(docker::Engine& engine, const std::string& name, const Context& ctx);
 // Stops and removes them, side by side, then the slot's network; absent is ok.

@@ -120,7 +120,15 @@ json to_json(const Content& content) {
                             {"component", step.component},
                             {"timeout_ms", step.timeout.count()},
                             {"contract", step.contract},
-                            {"notes", step.notes}};
+                            {"notes", step.notes},
+                            {"down", step.down}};
+        if (step.snapshot) {
+            out["migration"]["snapshot"] = {{"url", step.snapshot->url},
+                                            {"image", step.snapshot->image},
+                                            {"keep", step.snapshot->keep},
+                                            {"timeout_ms", step.snapshot->timeout.count()},
+                                            {"ignore", step.snapshot->ignore}};
+        }
     }
     for (const auto& queue : content.queues) {
         out["queues"].push_back(to_json(queue));
@@ -156,6 +164,13 @@ Content content_of(const json& in) {
         out.migration.timeout = milliseconds(step.at("timeout_ms").get<std::int64_t>());
         out.migration.contract = step.at("contract");
         out.migration.notes = step.at("notes");
+        out.migration.down = step.value("down", out.migration.down);
+        if (step.contains("snapshot")) {
+            const json& copy = step.at("snapshot");
+            out.migration.snapshot = {copy.at("url"), copy.at("image"), copy.at("keep"),
+                                      milliseconds(copy.at("timeout_ms").get<std::int64_t>()),
+                                      copy.at("ignore")};
+        }
     }
     for (const auto& queue : in.value("queues", json::array())) {
         out.queues.push_back(queue_of(queue));

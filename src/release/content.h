@@ -5,10 +5,12 @@
 #include <cstdint>
 #include <map>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "config/release_queue.h"
+#include "config/release_snapshot.h"
 #include "config/secret_source.h"
 #include "config/version_range.h"
 
@@ -49,8 +51,10 @@ struct Component {
 
 // How a release changes the database, once per environment, before its containers start.
 struct Migration {
-    std::vector<std::string> argv;    // empty: none
-    std::string component;            // whose image and variables
+    std::vector<std::string> argv;                      // empty: none
+    std::vector<std::string> down;                      // after one that failed; empty: none
+    std::optional<config::ReleaseSnapshot> snapshot;    // before it
+    std::string component;                              // whose image and variables
     std::chrono::milliseconds timeout{60'000};
     bool contract = false;             // the releases before cannot run behind it
     std::vector<std::string> notes;    // for people: what is slow, or cannot be told

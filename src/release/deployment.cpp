@@ -262,12 +262,10 @@ std::string render_standing(const Standing& standing) {
                 {"probes", standing.probes},     {"failed_before", standing.failed_before},
                 {"failure", standing.failure}};
     for (const auto& [release, step] : standing.migrations) {
-        out["migrations"][release] = {{"state", static_cast<int>(step.state)},
-                                      {"container", step.container},
-                                      {"at", time_json(step.at)},
-                                      {"contract", step.contract},
-                                      {"tag", step.tag},
-                                      {"took_ms", step.took.count()}};
+        out["migrations"][release] = to_json(step);
+    }
+    for (const auto& one : standing.snapshots) {
+        out["snapshots"].push_back(to_json(one));
     }
     if (standing.paused) {
         out["paused"] = to_json(*standing.paused);
@@ -306,16 +304,12 @@ Result<Standing> parse_standing(const std::string& text) {
         out.probes = in.at("probes");
         out.failed_before = in.at("failed_before");
         out.failure = in.at("failure");
-        if (in.contains("migrations")) {
-            for (const auto& [release, step] : in.at("migrations").items()) {
-                out.migrations[release] = {
-                    static_cast<Migrated::State>(step.at("state").get<int>()),
-                    step.at("container"),
-                    time_of(step.at("at")),
-                    step.at("contract"),
-                    step.at("tag"),
-                    milliseconds(step.value("took_ms", 0LL))};
-            }
+        const json migrations = in.value("migrations", json::object());
+        for (const auto& [release, step] : migrations.items()) {
+            out.migrations[release] = migrated_of(step);
+        }
+        for (const auto& one : in.value("snapshots", json::array())) {
+            out.snapshots.push_back(snapshot_of(one));
         }
         if (in.contains("paused")) {
             out.paused = paused_of(in.at("paused"));

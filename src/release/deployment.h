@@ -12,7 +12,9 @@
 #include "config/release_check.h"
 #include "edge/wanted.h"
 #include "release/content.h"
+#include "release/migrated.h"
 #include "release/rollout.h"
+#include "release/snapshot.h"
 
 namespace seatrial::release {
 
@@ -47,16 +49,6 @@ struct Instance {
 };
 
 using Instances = std::map<std::string, std::vector<Instance>>;    // by component
-// Written down before each step and after it: no migration runs twice, whoever dies.
-struct Migrated {
-    enum class State { named, made, done } state = State::named;
-    std::string container;
-    WallTime at{};            // began; when done, ended
-    bool contract = false;    // as in Migration
-    std::string tag;
-    std::chrono::milliseconds took{0};    // when done
-};
-
 // While queues are paused, and until all of them go on.
 struct Paused {
     std::string slot;    // in whose containers
@@ -81,6 +73,7 @@ struct Standing {
     std::int64_t failed_before = 0;    // failed requests of the old and new slot at its start
     std::string failure;               // why the wanted release does not serve; "" = it does
     std::map<std::string, Migrated> migrations;    // by release; those that ran, or run
+    std::vector<Snapshot> snapshots;               // oldest first
     std::optional<Paused> paused;                  // with state.drain
     std::string queue_report;                      // JSON, of the last pause; for the receipt
 };

@@ -74,5 +74,25 @@ TEST(SettleMigration, FilesSurviveTheRecords) {
     EXPECT_EQ(back[1].findings[0].line, 2);
 }
 
+TEST(Content, AMigrationComesBackAsItWasWritten) {
+    Content content;
+    content.migration.argv = {"run"};
+    content.migration.down = {"down", "it"};
+    content.migration.component = "api";
+    content.migration.snapshot = {"URL", "postgres:16", 4, std::chrono::hours(1), {"a.b"}};
+    const Content back = content_of(to_json(content));
+    EXPECT_EQ(back.migration.down, content.migration.down);
+    EXPECT_EQ(back.migration.snapshot, content.migration.snapshot);
+    Standing standing;
+    standing.migrations["r"] = {
+        Migrated::State::failed, "box", now_utc(), false, "1.0", {}, "id", "fault", "hint"};
+    standing.snapshots = {{"id", "1.0", "0.9", now_utc(), 7}};
+    const auto read = parse_standing(render_standing(standing));
+    ASSERT_TRUE(read) << render_error(read.error());
+    EXPECT_EQ(render_standing(*read), render_standing(standing));
+    EXPECT_EQ(read->migrations.at("r").fault, "fault");
+    EXPECT_EQ(read->snapshots.at(0).serving, "0.9");
+}
+
 }    // namespace
 }    // namespace seatrial::release

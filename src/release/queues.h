@@ -32,6 +32,12 @@ Status pause_queue(docker::Engine& engine, const config::ReleaseQueue& queue, co
 // Again is ok.
 Status resume_queue(docker::Engine& engine, const config::ReleaseQueue& queue, const Takers& takers,
                     const Place& place, const Context& ctx);
+// What becomes of one queue while it is waited for.
+struct QueueWait {
+    int first = -1;    // how much ran
+    int left = 0;
+    Status done;
+};
 // Until nothing runs, or `left` is over: how much still does. `on_count` hears each count.
 Result<int> await_queue(docker::Engine& engine, const config::ReleaseQueue& queue,
                         const Takers& takers, const Place& place, std::chrono::milliseconds left,

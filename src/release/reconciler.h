@@ -13,6 +13,7 @@
 #include "release/containers.h"
 #include "release/deployment.h"
 #include "release/edge_control.h"
+#include "release/queues.h"
 #include "store/records.h"
 
 namespace seatrial::release {
@@ -24,7 +25,8 @@ struct Parts {
     plan::Scheduler& subjects;
     plan::Timers& timers;
     std::string instance;
-    std::filesystem::path keys = {};    // folder for copies of key files
+    std::filesystem::path keys = {};         // folder for copies of key files
+    std::filesystem::path snapshots = {};    // folder for copies of databases
     secrets::Sources sources = {};
 };
 
@@ -58,8 +60,12 @@ private:
     // False: it failed, and the deploy was given up.
     Result<bool> migrate(Look& now, const std::string& slot, const Context& ctx);
     Status name_migration(Look& now, const std::string& slot);
+    Status make_migration(Look& now, const std::string& slot, const Context& ctx);
+    Status end_migration(Look& now, const std::string& slot, const Context& ctx);
     Result<bool> refuse_migration(Look& now, const std::string& slot, const Error& error);
     Status settle_migrations(Look& now, const Context& ctx);
+    Status take_snapshot(Look& now, const std::string& slot, const Context& ctx);
+    std::filesystem::path snapshots_of(const Look& now) const;
     Status check(Look& now, const std::string& slot, const Context& ctx);
     // Once more, as users get it; a failure takes the release back.
     Status prove(Look& now, const std::string& slot, const Context& ctx);
@@ -85,13 +91,7 @@ private:
     Status resume_one(const Look& now, const config::ReleaseQueue& queue, const Context& ctx);
     // False: one cannot be paused, and the deploy was given up.
     Result<bool> pause_queues(Look& now, const Context& ctx);
-    // What becomes of one queue while it is waited for.
-    struct Waiting {
-        int first = -1;    // how much ran
-        int left = 0;
-        Status done;
-    };
-    std::map<std::string, Waiting> watch_queues(const Look& now, const Context& ctx);
+    std::map<std::string, QueueWait> watch_queues(const Look& now, const Context& ctx);
     Status await_queues(Look& now, const Context& ctx);
     Status tell_running(const Look& now, const std::map<std::string, int>& running);
     Status reset(Look& now, const Context& ctx);

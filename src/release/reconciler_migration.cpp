@@ -7,9 +7,10 @@
 #include "base/names.h"
 #include "crypto/crypto.h"
 #include "docker/containers.h"
-#include "release/containers.h"
 #include "release/news.h"
+#include "release/one_time.h"
 #include "release/reconciler.h"
+#include "release/snapshot_steps.h"
 
 namespace seatrial::release {
 namespace {
@@ -19,7 +20,6 @@ using std::chrono::milliseconds;
 
 constexpr const char* part_name = "(migration)";    // no component can be called so
 constexpr std::size_t most_kept = 50;
-constexpr auto end_patience = std::chrono::seconds(30);
 
 // The oldest go; those of releases that may come back are among the newest.
 void forget_old(std::map<std::string, Migrated>& migrations) {
@@ -54,28 +54,17 @@ Result<bool> Reconciler::migrate(Look& now, const std::string& slot, const Conte
     }
     TRY(failpoint("release.migration_named"));
     Migrated& step = standing.migrations[content.release];
-    if (step.state == Migrated::State::named) {
-        Status made =
-            make_migration(parts_.engine, content, step.container, owner_of(now, slot), ctx);
-        if (!made) {
-            if (made.error().code == Code::unavailable || made.error().code == Code::cancelled ||
-                made.error().mark == secrets::source_mark) {
-                return tl::unexpected(made.error());
-            }
-            return refuse_migration(now, slot, made.error());
-        }
-        step.state = Migrated::State::made;
-        TRY(save(now));
+    Status ended = take_snapshot(now, slot, ctx);
+    if (ended) {
+        ended = make_migration(now, slot, ctx);
     }
-    TRY(failpoint("release.migration_made"));
-    const auto deadline = step.at + content.migration.timeout;
-    const auto left = std::max(milliseconds(1), deadline - now_utc());
-    const Status ended = run_migration(parts_.engine, step.container, left, ctx);
+    if (ended) {
+        ended = end_migration(now, slot, ctx);
+    }
+    if (!ended && is_passing(ended.error())) {
+        return tl::unexpected(ended.error());
+    }
     if (!ended) {
-        const Code code = ended.error().code;
-        if (code == Code::unavailable || code == Code::cancelled) {
-            return tl::unexpected(ended.error());
-        }
         return refuse_migration(now, slot, ended.error());
     }
     TRY(failpoint("release.migration_ended"));
@@ -100,19 +89,96 @@ Status Reconciler::name_migration(Look& now, const std::string& slot) {
     step.at = now_utc();
     step.contract = content.migration.contract;
     step.tag = content.tag;
+    if (content.migration.snapshot) {
+        step.snapshot = content.tag + "-" + crypto::sha256_hex(step.container).substr(0, 8);
+    }
     standing.migrations[content.release] = step;
-    // It goes with the slot's containers; without a port no user is ever sent to it.
-    standing.instances[slot][part_name] = {{step.container, {}}};
+    // They go with the slot's containers; without a port no user is ever sent to them.
+    std::vector<Instance> containers = {{step.container, {}}};
+    for (const char* role : one_time_roles) {
+        containers.push_back({step.container + role, {}});
+    }
+    standing.instances[slot][part_name] = containers;
     now.life.status = render_standing(standing);
     return parts_.records.write(sql::Durability::full, [&](store::Writer& writer) -> Status {
         TRY(writer.settle(now.life, now.life.generation));
-        TRY(writer.add_owned({now.life.id, 0, container_type, engine_place, step.container}));
+        for (const auto& one : containers) {
+            TRY(writer.add_owned({now.life.id, 0, container_type, engine_place, one.container}));
+        }
         return writer.add_event(make_event(now.life, "migrating",
                                            {{"tag", content.tag},
                                             {"slot", slot},
                                             {"contract", step.contract},
                                             {"notes", content.migration.notes}}));
     });
+}
+
+// Of the database, once, before anything is changed.
+Status Reconciler::take_snapshot(Look& now, const std::string& slot, const Context& ctx) {
+    const Content content = now.standing.contents.at(slot);
+    const Migrated& step = now.standing.migrations[content.release];
+    auto& all = now.standing.snapshots;
+    if (step.snapshot.empty() || step.state != Migrated::State::named ||
+        std::ranges::any_of(all, [&](const Snapshot& one) { return one.id == step.snapshot; })) {
+        return {};
+    }
+    const auto folder = snapshots_of(now);
+    TRY_ASSIGN(Snapshot made,
+               make_snapshot(parts_.engine, content, owner_of(now, slot), folder, step, ctx));
+    TRY(failpoint("release.snapshot_taken"));
+    const auto serving = now.standing.contents.find(now.standing.state.stable);
+    made.serving = serving == now.standing.contents.end() ? "" : serving->second.tag;
+    all.push_back(made);
+    all.erase(all.begin(), all.end() - std::min(std::ssize(all),
+                                                std::ptrdiff_t{content.migration.snapshot->keep}));
+    TRY(save(now, {make_event(now.life, "snapshot",
+                              {{"id", made.id},
+                               {"tag", made.tag},
+                               {"bytes", made.bytes},
+                               {"file", (folder / (made.id + ".dump")).string()},
+                               {"ms", (now_utc() - made.at).count()}})}));
+    drop_snapshots(folder, all);    // after the records: what they name is there
+    return {};
+}
+
+std::filesystem::path Reconciler::snapshots_of(const Look& now) const {
+    return parts_.snapshots / site_name(now.spec.app, now.spec.env);
+}
+
+Status Reconciler::make_migration(Look& now, const std::string& slot, const Context& ctx) {
+    const Content content = now.standing.contents.at(slot);
+    Migrated& step = now.standing.migrations[content.release];
+    if (step.state != Migrated::State::named) {
+        return {};
+    }
+    TRY(make_one_time(parts_.engine, content, {step.container, content.migration.argv},
+                      owner_of(now, slot), ctx));
+    step.state = Migrated::State::made;
+    step.at = now_utc();
+    TRY(save(now));
+    return failpoint("release.migration_made");
+}
+
+// One that fails is undone; its error tells what became of the database.
+Status Reconciler::end_migration(Look& now, const std::string& slot, const Context& ctx) {
+    const Content content = now.standing.contents.at(slot);
+    Migrated& step = now.standing.migrations[content.release];
+    if (step.state == Migrated::State::made) {
+        const auto deadline = step.at + content.migration.timeout;
+        const auto left = std::max(milliseconds(1), deadline - now_utc());
+        const Status ended = run_one_time(parts_.engine, step.container, left, ctx);
+        if (ended || is_passing(ended.error())) {
+            return ended;
+        }
+        step.state = Migrated::State::failed;
+        step.fault = ended.error().message;
+        step.hint = ended.error().hint;
+        TRY(save(now));
+    }
+    TRY(failpoint("release.migration_failed"));
+    TRY_ASSIGN(const std::string undone, undo_migration(parts_.engine, content, owner_of(now, slot),
+                                                        snapshots_of(now), step, ctx));
+    return fail(Code::failed, step.fault + (undone.empty() ? "" : "\n" + undone), step.hint);
 }
 
 // It may be tried again by a new deploy: nothing says any more that it ran.
@@ -129,29 +195,26 @@ Result<bool> Reconciler::refuse_migration(Look& now, const std::string& slot, co
 
 // Those of releases that are not wanted any more: never cut off half-way because of that.
 Status Reconciler::settle_migrations(Look& now, const Context& ctx) {
-    std::vector<std::string> others;
+    std::vector<std::pair<std::string, std::string>> others;    // release, slot
     for (const auto& [release, step] : now.standing.migrations) {
-        if (step.state != Migrated::State::done && release != now.spec.wanted.release) {
-            others.push_back(release);
+        if (step.state == Migrated::State::done || release == now.spec.wanted.release) {
+            continue;
+        }
+        others.emplace_back(release, "");
+        for (const auto& [slot, content] : now.standing.contents) {
+            others.back().second = content.release == release ? slot : others.back().second;
         }
     }
-    for (const auto& release : others) {
+    for (const auto& [release, slot] : others) {
         Migrated& step = now.standing.migrations[release];
-        milliseconds left = end_patience;
-        for (const auto& [slot, content] : now.standing.contents) {
-            if (content.release == release) {
-                left = std::max(milliseconds(1), step.at + content.migration.timeout - now_utc());
-            }
-        }
         const auto seen = docker::inspect_container(parts_.engine, step.container, ctx);
-        const bool runs = seen && seen->state != "created";
         if (!seen && seen.error().code != Code::not_found) {
             return tl::unexpected(seen.error());
         }
-        Status ended = runs ? run_migration(parts_.engine, step.container, left, ctx)
-                            : Status(fail(Code::failed, "was not started"));
-        if (!ended &&
-            (ended.error().code == Code::unavailable || ended.error().code == Code::cancelled)) {
+        const bool ran = seen && seen->state != "created" && !slot.empty();
+        const Status ended =
+            ran ? end_migration(now, slot, ctx) : Status(fail(Code::failed, "was not started"));
+        if (!ended && is_passing(ended.error())) {
             return ended;
         }
         if (ended) {

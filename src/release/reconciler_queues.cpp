@@ -133,13 +133,12 @@ Status Reconciler::tell_running(const Look& now, const std::map<std::string, int
 }
 
 // Side by side, each for its own time.
-std::map<std::string, Reconciler::Waiting> Reconciler::watch_queues(const Look& now,
-                                                                    const Context& ctx) {
+std::map<std::string, QueueWait> Reconciler::watch_queues(const Look& now, const Context& ctx) {
     const Paused& paused = *now.standing.paused;
     std::mutex mutex;
     std::map<std::string, int> running, told;
     std::chrono::steady_clock::time_point told_at{};
-    std::map<std::string, Waiting> waits;
+    std::map<std::string, QueueWait> waits;
     for (const auto& queue : paused.queues) {
         if (!paused.left.contains(queue.name)) {
             waits[queue.name];
@@ -147,7 +146,7 @@ std::map<std::string, Reconciler::Waiting> Reconciler::watch_queues(const Look& 
     }
     const auto count = [&](const std::string& name, int seen) {
         const std::lock_guard lock(mutex);
-        Waiting& wait = waits[name];
+        QueueWait& wait = waits[name];
         wait.first = wait.first < 0 ? seen : wait.first;
         running[name] = seen;
         const auto time = std::chrono::steady_clock::now();

@@ -115,9 +115,7 @@ Result<bool> Reconciler::revive(Look& now, const Context& ctx) {
             TRY(catch_up(now, ctx));
             return true;
         }
-        // A source of variables that does not answer says nothing against the release.
-        if (up.error().code == Code::unavailable || up.error().code == Code::cancelled ||
-            up.error().mark == secrets::source_mark) {
+        if (is_passing(up.error())) {
             return tl::unexpected(std::move(up).error());
         }
         if (trial) {

@@ -88,10 +88,7 @@ Status Reconciler::start(Look& now, const std::string& slot, const Context& ctx)
         up = await_health(parts_.engine, content, standing.instances[slot], ctx);
     }
     if (!up) {
-        const Code code = up.error().code;
-        const bool worlds = code == Code::unavailable || code == Code::cancelled ||
-                            up.error().mark == secrets::source_mark;
-        return worlds ? up : give_up(now, slot, up.error());
+        return is_passing(up.error()) ? up : give_up(now, slot, up.error());
     }
     enter(standing, slot, Phase::ready);
     return save(
