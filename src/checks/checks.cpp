@@ -30,6 +30,7 @@ struct Asker {
         net::ClientRequest out;
         out.url = target.url + path;
         out.headers = target.headers;
+        out.any_certificate = target.any_certificate;
         out.answer_limit = answer_limit;
         return out;
     }

@@ -15,8 +15,9 @@
 namespace seatrial::checks {
 
 struct Target {
-    std::string url;         // "http://127.0.0.1:4400", paths are added
-    net::Pairs headers{};    // sent with every request
+    std::string url;                 // "http://127.0.0.1:4400", paths are added
+    net::Pairs headers{};            // sent with every request
+    bool any_certificate = false;    // of https; see net::ClientRequest
 };
 
 struct Outcome {

@@ -11,9 +11,7 @@ namespace {
 
 constexpr std::size_t file_limit = 64 << 20;
 
-std::string digest_of(const std::string& path) {
-    return crypto::sha256_hex(read_file(path, file_limit).value_or(""));
-}
+constexpr std::string_view certificate_prefix = "certificate-";
 
 }    // namespace
 
@@ -72,42 +70,54 @@ Status Disk::write_config(const Wanted& wanted, const PreviewSeats& seats,
         TRY(write_if_changed("haproxy.cfg.new", text));
         TRY(check_config(folder_ / "haproxy.cfg.new", ctx));
     }
-    return write_if_changed("haproxy.cfg", text);
+    TRY(write_if_changed("haproxy.cfg", text));
+    drop_certificates(text);
+    return {};
 }
 
-Result<bool> Disk::good_certificate(const std::string& path, const Context& ctx) {
-    const std::string digest = digest_of(path);
-    if (const auto found = certificates_.find(digest); found != certificates_.end()) {
-        return found->second;
+Result<std::string> Disk::take_certificate(const std::string& path, const Context& ctx) {
+    const auto content = read_file(path, file_limit);
+    if (!content) {
+        return std::string();
     }
+    const std::string name =
+        std::string(certificate_prefix) + crypto::sha256_hex(*content).substr(0, 32) + ".pem";
+    const std::string copy = (folder_ / name).string();
+    if (const auto found = certificates_.find(name); found != certificates_.end()) {
+        TRY(found->second ? write_if_changed(name, *content) : Status());
+        return found->second ? copy : std::string();
+    }
+    TRY(write_if_changed(name, *content));
     const std::string trial =
         "defaults\n  mode http\n  timeout connect 1s\n  timeout client 1s\n  timeout server 1s\n"
         "frontend trial\n  bind 127.0.0.1:1 ssl crt " +
-        path + "\n";
+        copy + "\n";
     TRY(write_if_changed("certificate.cfg", trial));
     const Status usable = check_config(folder_ / "certificate.cfg", ctx);
     if (!usable && usable.error().code != Code::invalid) {
         return tl::unexpected(usable.error());
     }
-    return certificates_[digest] = usable.has_value();
+    certificates_[name] = usable.has_value();
+    return usable ? copy : std::string();
 }
 
 Result<Wanted> Disk::usable(Wanted wanted, std::vector<std::string>* warnings, const Context& ctx) {
     const auto sift = [&](std::vector<Listen>* listens) -> Status {
         std::vector<Listen> good;
-        for (const auto& listen : *listens) {
+        for (auto& listen : *listens) {
             if (const auto obstacle = find_obstacle(listen)) {
                 warnings->push_back(to_string(listen) + " is not served: " + *obstacle);
                 continue;
             }
             if (!listen.certificate.empty()) {
-                TRY_ASSIGN(const bool fine, good_certificate(listen.certificate, ctx));
-                if (!fine) {
+                TRY_ASSIGN(const std::string copy, take_certificate(listen.certificate, ctx));
+                if (copy.empty()) {
                     warnings->push_back("port " + std::to_string(listen.port) +
                                         " is not served: the certificate " +
                                         listen.certificate.string() + " cannot be used");
                     continue;
                 }
+                listen.certificate = copy;
             }
             good.push_back(listen);
         }
@@ -121,18 +131,20 @@ Result<Wanted> Disk::usable(Wanted wanted, std::vector<std::string>* warnings, c
     return wanted;
 }
 
-std::string Disk::structure(const Wanted& wanted) const {
-    std::string text = structure_of(wanted, folder_);
-    const auto add = [&](const std::vector<Listen>& listens) {
-        for (const auto& listen : listens) {
-            text += listen.certificate.empty() ? "" : digest_of(listen.certificate);
+std::string Disk::structure(const Wanted& usable) const {
+    return crypto::sha256_hex(structure_of(usable, folder_));
+}
+
+// Keys of certificates that are not served any more lie about nowhere.
+void Disk::drop_certificates(const std::string& config) {
+    std::error_code error;
+    for (const auto& entry : std::filesystem::directory_iterator(folder_, error)) {
+        const std::string name = entry.path().filename().string();
+        if (name.starts_with(certificate_prefix) && config.find(name) == std::string::npos) {
+            std::filesystem::remove(entry.path(), error);
+            written_.erase(name);
         }
-    };
-    for (const auto& site : wanted.sites) {
-        add(site.listens);
     }
-    add(wanted.preview_listens);
-    return crypto::sha256_hex(text);
 }
 
 }    // namespace seatrial::edge

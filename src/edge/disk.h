@@ -29,20 +29,24 @@ public:
                         const std::string& structure, bool checked, const Context& ctx);
 
     // Without the listeners that another program has, or whose certificate cannot be used, each
-    // named in `warnings`: one of them must not stop the rest.
+    // named in `warnings`: one of them must not stop the rest. Certificates are copies in this
+    // folder, named by their content: HAProxy does not see every other folder, and one that is
+    // being replaced is read once.
     Result<Wanted> usable(Wanted wanted, std::vector<std::string>* warnings, const Context& ctx);
-    // Names the structure, certificates' contents included.
-    std::string structure(const Wanted& wanted) const;
+    // Names the structure of what is usable, certificates' contents included.
+    std::string structure(const Wanted& usable) const;
 
 private:
     Status write_if_changed(const std::string& name, const std::string& content);
     Status check_config(const std::filesystem::path& file, const Context& ctx) const;
-    Result<bool> good_certificate(const std::string& path, const Context& ctx);
+    // "" when it cannot be used.
+    Result<std::string> take_certificate(const std::string& path, const Context& ctx);
+    void drop_certificates(const std::string& config);
 
     std::filesystem::path folder_;
     std::string program_;
     std::map<std::string, std::string> written_;    // file name → content
-    std::map<std::string, bool> certificates_;      // digest of the content → usable
+    std::map<std::string, bool> certificates_;      // copy → usable
 };
 
 }    // namespace seatrial::edge

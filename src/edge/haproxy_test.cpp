@@ -14,6 +14,7 @@
 #include "edge/runtime.h"
 #include "net/client.h"
 #include "net/test_server.h"
+#include "process/command.h"
 #include "support/free_port.h"
 #include "support/temp_dir.h"
 
@@ -541,6 +542,50 @@ TEST_F(HaproxyTest, ABadCertificateOrConfigurationStopsNobodyElse) {
     const auto answer = client.request(asked, soon());
     ASSERT_TRUE(answer);
     EXPECT_EQ(answer->status, 200);
+}
+
+TEST_F(HaproxyTest, ACertificateIsACopyThatFollowsItsFile) {
+    const Origin web("web");
+    put("a", web, web);
+    site().stable = "a";
+    const auto file = dir.path() / "site.pem";
+    const auto make = [&](const std::string& name) {
+        process::Command command;
+        command.argv = {"/usr/bin/openssl", "req",   "-x509", "-newkey", "rsa:2048",
+                        "-nodes",           "-days", "2",     "-subj",   "/CN=" + name,
+                        "-keyout",          file,    "-out",  file};
+        const auto made = process::run_command(command, soon());
+        ASSERT_TRUE(made && made->exit_code == 0);
+    };
+    const auto copies = [&] {
+        std::vector<std::string> out;
+        for (const auto& entry : std::filesystem::directory_iterator(dir.path() / "edge")) {
+            const std::string name = entry.path().filename();
+            if (name.starts_with("certificate-")) {
+                out.push_back(name);
+            }
+        }
+        return out;
+    };
+    make("one.example");
+    const int port = test::free_port();
+    site().listens.push_back({"127.0.0.1", port, file});
+    start();
+    EXPECT_TRUE(apply().warnings.empty());
+    net::ClientRequest asked;
+    asked.url = "https://127.0.0.1:" + std::to_string(port) + "/";
+    EXPECT_FALSE(client.request(asked, soon())) << "nobody vouches for it";
+    asked.any_certificate = true;
+    const auto answer = client.request(asked, soon());
+    ASSERT_TRUE(answer) << render_error(answer.error());
+    EXPECT_EQ(answer->body.substr(0, 4), "web|");
+    const auto before = copies();
+    EXPECT_EQ(before.size(), 1U);
+    make("two.example");
+    EXPECT_TRUE(apply().reloaded);
+    EXPECT_EQ(copies().size(), 1U);
+    EXPECT_NE(copies(), before);
+    EXPECT_TRUE(client.request(asked, soon()));
 }
 
 TEST_F(HaproxyTest, NobodyThereIsUnavailable) {

@@ -196,6 +196,10 @@ void set_up(CURL* easy, const ClientRequest& request, Transfer& transfer, curl_s
     if (!request.ca_file.empty()) {
         set(easy, CURLOPT_CAINFO, request.ca_file.c_str());
     }
+    if (request.any_certificate) {
+        set(easy, CURLOPT_SSL_VERIFYPEER, 0L);
+        set(easy, CURLOPT_SSL_VERIFYHOST, 0L);
+    }
     set_body(easy, request, transfer);
 }
 

@@ -25,6 +25,7 @@ struct ClientRequest {
     std::string body;                 // sent when not empty
     std::filesystem::path ca_file;    // certificates to trust; "" = the machine's
     bool no_proxy = false;            // whatever the environment says
+    bool any_certificate = false;     // of https: for what serves on this machine by our own hand
     int upload_fd = -1;    // borrowed; sent to its end, chunked when its size is unknown (a pipe)
     std::size_t answer_limit = 16 << 20;    // bytes of the answer's body; more is an error
 };

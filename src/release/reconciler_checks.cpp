@@ -1,5 +1,4 @@
 // The checks of a release through the edge: before users reach it, and once more when they do.
-#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "checks/checks.h"
@@ -12,18 +11,19 @@ namespace {
 
 using checks::Outcome;
 
-// By `probe`, or as a user when it is empty. None where the edge speaks TLS alone: its certificate
-// is for another name; the containers' own health has been seen.
+// By `probe`, or as a user when it is empty.
 Result<std::vector<Outcome>> ask(const Settings& settings, const std::string& probe,
                                  const Context& ctx) {
-    const auto plain = std::ranges::find_if(
-        settings.listens, [](const edge::Listen& listen) { return listen.certificate.empty(); });
-    if (plain == settings.listens.end()) {
+    if (settings.listens.empty()) {
         return std::vector<Outcome>();
     }
+    const edge::Listen& listen = settings.listens.front();
     checks::Target target;
-    target.url = "http://" + (plain->address.empty() ? "127.0.0.1" : plain->address) + ":" +
-                 std::to_string(plain->port);
+    // It is the edge that we run: its certificate is for the name that users ask for.
+    target.any_certificate = !listen.certificate.empty();
+    target.url = (listen.certificate.empty() ? "http://" : "https://") +
+                 (listen.address.empty() ? "127.0.0.1" : listen.address) + ":" +
+                 std::to_string(listen.port);
     if (!probe.empty()) {
         target.headers = {{"x-seatrial-probe", probe}};
     }
