@@ -206,6 +206,16 @@ http::Response accepted(Services& services, const Result<release::Deploying>& in
     return answer(202, out);
 }
 
+// What would be done, as an approval shows it.
+http::Response rehearsed(const Result<release::Rehearsal>& in) {
+    if (!in) {
+        return http::problem(in.error());
+    }
+    json out = json::parse(in->details, nullptr, false);
+    out["needs_approval"] = in->asks;
+    return answer(200, out);
+}
+
 }    // namespace
 
 json deploying_json(const release::Deploying& in) {
@@ -246,11 +256,12 @@ http::Response post_deployment(Services& services, const http::Request& request,
                                            {"release", Kind::text},
                                            {"from", Kind::text},
                                            {"allowDifferences", Kind::flag},
+                                           {"dryRun", Kind::flag},
                                            {"reason", Kind::text}});
     if (!body) {
         return http::problem(body.error());
     }
-    const auto deployed = [&]() -> Result<release::Deploying> {
+    const auto meant = [&]() -> Result<release::DeployRequest> {
         Wanted wanted;
         wanted.app = body->value("app", "");
         wanted.env = body->value("env", "");
@@ -262,33 +273,36 @@ http::Response post_deployment(Services& services, const http::Request& request,
             wanted.allow_differences = body->value("allowDifferences", false);
             TRY_ASSIGN(wanted.release, serving_in(services, wanted.app, from));
         }
-        TRY_ASSIGN(const auto request_for, make_deploy_request(services, wanted, ctx));
-        return services.releases.deploy(request_for);
+        return make_deploy_request(services, wanted, ctx);
     }();
-    return accepted(services, deployed);
+    if (!meant) {
+        return http::problem(meant.error());
+    }
+    return body->value("dryRun", false) ? rehearsed(services.releases.rehearse_deploy(*meant))
+                                        : accepted(services, services.releases.deploy(*meant));
 }
 
 http::Response post_rollback(Services& services, const http::Request& request,
                              const Context& /*ctx*/) {
-    const auto body = parse_body(
-        request,
-        {{"app", Kind::text}, {"env", Kind::text}, {"to", Kind::text}, {"reason", Kind::text}});
+    const auto body = parse_body(request, {{"app", Kind::text},
+                                           {"env", Kind::text},
+                                           {"to", Kind::text},
+                                           {"dryRun", Kind::flag},
+                                           {"reason", Kind::text}});
     if (!body) {
         return http::problem(body.error());
     }
-    const auto back = [&]() -> Result<release::Deploying> {
-        release::RollbackRequest wanted{body->value("app", ""),    body->value("env", ""),
-                                        body->value("to", ""),     actor_of(request),
-                                        body->value("reason", ""), {}};
-        const auto server = services.parts.config.get();
-        const auto environment = server->environments.find(wanted.env);
-        // An environment that is not configured any more has no rules: going back stays possible.
-        if (environment != server->environments.end()) {
-            wanted.rules = approval_rules(services, environment->second, approval::rollback_action);
-        }
-        return services.releases.roll_back(wanted);
-    }();
-    return accepted(services, back);
+    release::RollbackRequest wanted{body->value("app", ""),    body->value("env", ""),
+                                    body->value("to", ""),     actor_of(request),
+                                    body->value("reason", ""), {}};
+    const auto server = services.parts.config.get();
+    const auto environment = server->environments.find(wanted.env);
+    // An environment that is not configured any more has no rules: going back stays possible.
+    if (environment != server->environments.end()) {
+        wanted.rules = approval_rules(services, environment->second, approval::rollback_action);
+    }
+    return body->value("dryRun", false) ? rehearsed(services.releases.rehearse_rollback(wanted))
+                                        : accepted(services, services.releases.roll_back(wanted));
 }
 
 http::Response post_resume(Services& services, const http::Request& request,

@@ -171,6 +171,38 @@ json await_approval(DaemonClient& daemon, const json& waiting, const DeployOptio
     return std::move(*decision);
 }
 
+// What would be done, from the answer to a request with dryRun.
+void print_rehearsal(const json& plan, const std::string& env, const Globals& globals) {
+    if (globals.json) {
+        print_json(plan);
+        return;
+    }
+    const std::string serving = text_of(plan, "serving");
+    std::printf("%s to %s%s\n", paint(text_of(plan, "tag"), Tone::bold).c_str(),
+                printable(env).c_str(),
+                serving.empty() ? "" : (", where " + serving + " serves").c_str());
+    const json components = plan.value("components", json::object());
+    for (const auto& [name, image] : components.items()) {
+        std::printf("  %-12s %s\n", printable(name).c_str(),
+                    printable(image.get<std::string>()).substr(0, 19).c_str());
+    }
+    if (const json migration = plan.value("migration", json()); migration.is_object()) {
+        std::printf("  its migration runs%s\n",
+                    migration.value("contract", false) ? "; there is no way back behind it" : "");
+        for (const auto& note : migration.value("notes", std::vector<std::string>())) {
+            std::printf("    %s\n", printable(note).c_str());
+        }
+    }
+    for (const auto& [list, before] :
+         {std::pair("differences", "allowed: "), std::pair("notes", "note: ")}) {
+        for (const auto& one : plan.value(list, std::vector<std::string>())) {
+            std::printf("  %s%s\n", before, printable(one).c_str());
+        }
+    }
+    std::printf("%sNothing was changed.\n",
+                plan.value("needs_approval", false) ? "It needs an approval. " : "");
+}
+
 }    // namespace
 
 int deploy_and_follow(DaemonClient& daemon, const std::string& path, const json& body,
@@ -178,6 +210,10 @@ int deploy_and_follow(DaemonClient& daemon, const std::string& path, const json&
     auto deploying = daemon.call("POST", path, body, ctx);
     if (!deploying) {
         return report(deploying.error(), globals);
+    }
+    if (options.dry_run) {
+        print_rehearsal(*deploying, options.env, globals);
+        return 0;
     }
     const bool waits = deploying->contains("approval");
     if (options.no_wait) {

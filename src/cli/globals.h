@@ -50,7 +50,7 @@ struct DeployOptions {
     std::string reason;
     std::string log;    // of releases: whose build's log
     bool wait = false, no_wait = false;
-    bool allow_differences = false;
+    bool allow_differences = false, dry_run = false;
 };
 struct ApprovalOptions {
     std::string id, reason;

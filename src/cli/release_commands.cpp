@@ -41,6 +41,7 @@ std::vector<Command> release_commands() {
              app.add_option("--to", o.deploy.env, "environment")->default_str("prd");
              app.add_flag("--allow-differences", o.deploy.allow_differences,
                           "also when their variables differ; which ones is kept in the history");
+             app.add_flag("--dry-run", o.deploy.dry_run, "only say what would be done");
              add_app(app, o.deploy);
              add_watching(app, o.deploy);
          },
@@ -53,6 +54,7 @@ std::vector<Command> release_commands() {
          [](CLI::App& app, Options& o) {
              app.add_option("ENV", o.deploy.env, "environment")->required();
              app.add_option("--to", o.deploy.release, "a release kept there, by tag or id");
+             app.add_flag("--dry-run", o.deploy.dry_run, "only say what would be done");
              add_app(app, o.deploy);
              add_watching(app, o.deploy);
          },

@@ -229,6 +229,7 @@ int run_promote(const DeployOptions& options, const Globals& globals) {
                                                   {"env", options.env},
                                                   {"from", options.from},
                                                   {"allowDifferences", options.allow_differences},
+                                                  {"dryRun", options.dry_run},
                                                   {"reason", options.reason}},
                                                  options, globals, ctx);
                     });
@@ -241,6 +242,7 @@ int run_rollback(const DeployOptions& options, const Globals& globals) {
                                                  {{"app", app},
                                                   {"env", options.env},
                                                   {"to", options.release},
+                                                  {"dryRun", options.dry_run},
                                                   {"reason", options.reason}},
                                                  options, globals, ctx);
                     });

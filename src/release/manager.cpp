@@ -6,10 +6,6 @@
 #include "base/names.h"
 #include "crypto/crypto.h"
 #include "edge/ports.h"
-#include "release/builder.h"
-#include "release/compatibility.h"
-#include "release/database.h"
-#include "release/incident.h"
 
 namespace seatrial::release {
 namespace {
@@ -35,17 +31,6 @@ store::Event make_event(const store::Life& life, const Spec& spec, const char* k
     return event;
 }
 
-// Who holds first is told; a second rollback by hand does not start the hold anew.
-void set_hold(Spec& spec, bool held, const std::string& by, const std::string& reason) {
-    if (held && spec.held) {
-        return;
-    }
-    spec.held = held;
-    spec.held_at = held ? std::optional<WallTime>(now_utc()) : std::nullopt;
-    spec.held_by = by;
-    spec.held_reason = reason;
-}
-
 Status check_request(const DeployRequest& request) {
     TRY(check_label("app", request.app, 64));
     TRY(check_label("environment", request.env, 64));
@@ -62,109 +47,12 @@ Status check_request(const DeployRequest& request) {
     return edge::validate(trial);
 }
 
-}    // namespace
-
-// What somebody proposes, while its transaction goes on.
-struct Manager::Proposal {
-    std::string_view action;
-    std::string app, env, actor, reason;
-    store::Life life = {};
-    Spec spec = {};
-    Standing standing = {};
-    Content content = {};    // what would run
-    Content bad = {};        // of a rollback: what it is taken back from
-    // Of a deploy, for people and for the record.
-    std::string from = {}, rules_of = {};
-    std::vector<std::string> differences = {}, notes = {};
-};
-
-namespace {
-
-using Proposal = Manager::Proposal;
-
-// What is deployed there already; false: nothing.
-Result<bool> load(store::Writer& writer, Proposal& now) {
-    TRY_ASSIGN(const auto existing, writer.live(deployment_kind, now.app, "", now.env));
-    if (!existing) {
-        return false;
-    }
-    now.life = *existing;
-    TRY_ASSIGN(now.spec, parse_spec(now.life.spec));
-    TRY_ASSIGN(now.standing, parse_standing(now.life.status));
-    return true;
+Proposal as_proposal(const DeployRequest& request) {
+    return {approval::deploy_action, request.app, request.env, request.actor, request.reason};
 }
 
-Status admit_deploy(store::Writer& writer, const DeployRequest& request, Proposal& now) {
-    TRY_ASSIGN(const bool exists, load(writer, now));
-    if (!exists) {
-        now.life.kind = deployment_kind;
-        now.life.created_at = now_utc();
-        now.life.id = make_ulid(now.life.created_at.time_since_epoch().count(),
-                                crypto::random_u64(), crypto::random_u64());
-        now.life.app = request.app;
-        now.life.env = request.env;
-        now.life.state = "starting";
-    }
-    if (now.spec.held && !request.manual) {
-        return fail(Code::refused, request.app + " in " + request.env + " was rolled back by hand",
-                    "`seatrial resume " + request.env + "` lets automation go on");
-    }
-    TRY_ASSIGN(const auto release, writer.release(request.content.release));
-    if (release && !release->rejected.empty()) {
-        return fail(Code::refused,
-                    "release " + request.content.tag + " was rejected: " + release->rejected,
-                    "build a new one");
-    }
-    now.spec.app = request.app;
-    now.spec.env = request.env;
-    now.spec.settings = request.settings;
-    now.spec.shares = request.shares;
-    now.from = request.from;
-    now.rules_of = request.rules_of;
-    now.differences = request.differences;
-    now.notes = request.notes;
-    now.content = request.content;
-    set_hold(now.spec, false, "", "");
-    TRY(check_beside(now.content, now.standing, now.env));
-    return settle_database(writer, now.app, now.spec.shares, now.standing, now.content);
-}
-
-Status admit_rollback(store::Writer& writer, const RollbackRequest& request, Proposal& now) {
-    TRY_ASSIGN(const bool exists, load(writer, now));
-    if (!exists) {
-        return fail(Code::not_found,
-                    "nothing of " + request.app + " is deployed in " + request.env);
-    }
-    // Stopped or still on its way, the wanted release is what people want to be rid of.
-    const auto serving = now.standing.contents.find(now.standing.state.stable);
-    const bool halfway = serving != now.standing.contents.end() &&
-                         serving->second.release != now.spec.wanted.release;
-    now.bad = halfway                                  ? now.spec.wanted
-              : serving == now.standing.contents.end() ? Content()
-                                                       : serving->second;
-    const std::string& to = request.to;
-    const auto is_meant = [&](const Content& content) {
-        return content.release == to || content.tag == to;
-    };
-    if (to.empty() || is_meant(now.spec.previous)) {
-        now.content = to.empty() && halfway ? serving->second : now.spec.previous;
-    } else {
-        for (const auto& [slot, content] : now.standing.contents) {
-            if (is_meant(content)) {
-                now.content = content;
-            }
-        }
-    }
-    if (now.content.release.empty()) {
-        return fail(Code::not_found,
-                    to.empty() ? "there is no release before this one in " + request.env
-                               : "release " + to + " is not kept in " + request.env,
-                    "deploy it by its id; `seatrial releases` lists them");
-    }
-    TRY(check_beside(now.content, now.standing, now.env));
-    TRY(check_way_back(writer, now.app, now.spec.shares, now.standing, now.content));
-    set_hold(now.spec, true, request.actor, request.reason);
-    return {};
+Proposal as_proposal(const RollbackRequest& request) {
+    return {approval::rollback_action, request.app, request.env, request.actor, request.reason};
 }
 
 Result<Deploying> want(store::Writer& writer, Proposal& now) {
@@ -187,59 +75,6 @@ Result<Deploying> want(store::Writer& writer, Proposal& now) {
     TRY_ASSIGN(const std::int64_t after, writer.last_event());
     TRY(writer.put_life(now.life));
     return Deploying{now.life.id, now.life.generation, after, {}};
-}
-
-// What a yes would allow, for people; its digest is what the yes is bound to.
-Result<approval::Asked> make_asked(store::Writer& writer, const Proposal& now) {
-    json details = {{"tag", now.content.tag}, {"components", json::object()}};
-    json bound = {{"action", now.action},
-                  {"app", now.app},
-                  {"env", now.env},
-                  {"release", now.content.release},
-                  {"components", json::array()}};
-    if (!now.content.migration.argv.empty()) {
-        bound["migration"] = now.content.migration.argv;
-        details["migration"] = {{"contract", now.content.migration.contract},
-                                {"notes", now.content.migration.notes}};
-    }
-    if (!now.differences.empty()) {
-        details["differences"] = bound["differences"] = now.differences;
-    }
-    if (!now.notes.empty()) {
-        details["notes"] = now.notes;
-    }
-    if (!now.from.empty()) {
-        details["from"] = now.from;
-    }
-    if (!now.rules_of.empty()) {
-        details["rules_of"] = now.rules_of;
-    }
-    for (const auto& part : now.content.components) {
-        details["components"][part.name] = part.image;
-        bound["components"].push_back({part.name, part.image, part.argv});
-    }
-    TRY_ASSIGN(const auto row, writer.release(now.content.release));
-    if (row) {
-        TRY_ASSIGN(const auto release, release_of(*row));
-        details["commit"] = bound["commit"] = release.commit;
-    }
-    const auto serving = now.standing.contents.find(now.standing.state.stable);
-    if (serving != now.standing.contents.end()) {
-        details["serving"] = serving->second.tag;
-    }
-    return approval::Asked{
-        std::string(now.action),         now.app,   now.env,    now.content.release,
-        crypto::sha256_hex(dump(bound)), now.actor, now.reason, dump(details)};
-}
-
-// Of a rollback by hand: somebody found the release bad.
-store::Incident incident_of(const Proposal& now) {
-    const auto serving = now.standing.contents.find(now.standing.state.stable);
-    const bool switched =
-        serving != now.standing.contents.end() && serving->second.release == now.bad.release;
-    return make_incident({now.app, now.env, now.bad.release, now.bad.tag, now.content.tag,
-                          "rolled back by hand" + (now.reason.empty() ? "" : ": " + now.reason),
-                          now.actor, switched});
 }
 
 }    // namespace
@@ -329,17 +164,44 @@ Result<Deploying> Manager::put_deploy(const DeployRequest& request,
     TRY(check_request(request));
     TRY(check_ports(request));
     return propose(
-        request.rules, decision,
-        {approval::deploy_action, request.app, request.env, request.actor, request.reason},
+        request.rules, decision, as_proposal(request),
         [&](store::Writer& writer, Proposal& now) { return admit_deploy(writer, request, now); });
 }
 
 Result<Deploying> Manager::put_rollback(const RollbackRequest& request,
                                         const approval::Decision* decision) {
     return propose(
-        request.rules, decision,
-        {approval::rollback_action, request.app, request.env, request.actor, request.reason},
+        request.rules, decision, as_proposal(request),
         [&](store::Writer& writer, Proposal& now) { return admit_rollback(writer, request, now); });
+}
+
+Result<Rehearsal> Manager::rehearse(const approval::Rules& rules, Proposal now,
+                                    const Admit& admit) {
+    Rehearsal out{rules.required, ""};
+    if (out.asks) {
+        TRY(approval::check_possible(rules, now.actor, approval::find_user));
+    }
+    TRY(records_.write(sql::Durability::relaxed, [&](store::Writer& writer) -> Status {
+        TRY(admit(writer, now));
+        TRY_ASSIGN(const auto asked, make_asked(writer, now));
+        out.details = asked.details;
+        return {};
+    }));
+    return out;
+}
+
+Result<Rehearsal> Manager::rehearse_deploy(const DeployRequest& request) {
+    TRY(check_request(request));
+    TRY(check_ports(request));
+    return rehearse(request.rules, as_proposal(request), [&](store::Writer& writer, Proposal& now) {
+        return admit_deploy(writer, request, now);
+    });
+}
+
+Result<Rehearsal> Manager::rehearse_rollback(const RollbackRequest& request) {
+    return rehearse(request.rules, as_proposal(request), [&](store::Writer& writer, Proposal& now) {
+        return admit_rollback(writer, request, now);
+    });
 }
 
 Status Manager::reject(const approval::Decision& decision) {

@@ -8,30 +8,14 @@
 #include <vector>
 
 #include "approval/approval.h"
-#include "release/deployment.h"
+#include "release/proposal.h"
 #include "release/reconciler.h"
 
 namespace seatrial::release {
 
-struct DeployRequest {
-    std::string app, env;
-    Content content;
-    Settings settings;
-    std::string actor, reason;
-    bool manual = true;    // false: automation, which a hold refuses
-    approval::Rules rules{};
-    std::string rules_of{};                    // another environment's rules; "" = its own
-    std::string from{};                        // promoted from there
-    std::vector<std::string> differences{};    // between the two, allowed by who asks
-    std::vector<std::string> notes{};          // for people
-    std::vector<std::string> shares{};         // environments with the same database
-};
-
-struct RollbackRequest {
-    std::string app, env;
-    std::string to;    // id or tag of a release that a slot still holds; "" = the one before
-    std::string actor, reason;
-    approval::Rules rules{};
+struct Rehearsal {
+    bool asks = false;      // for an approval first
+    std::string details;    // JSON, as an approval shows it
 };
 
 struct Deploying {
@@ -45,7 +29,6 @@ struct Deploying {
 // Thread: any. Errors: `invalid`, `refused` (hold, rejected release), `not_found`.
 class Manager {
 public:
-    struct Proposal;
     Manager(store::Records& records, Reconciler& reconciler)
         : records_(records), reconciler_(reconciler) {}
 
@@ -67,6 +50,9 @@ public:
         return put_rollback(request, &decision);
     }
     Status reject(const approval::Decision& decision);
+    // What the two would do, or why they would not; nothing is changed.
+    Result<Rehearsal> rehearse_deploy(const DeployRequest& request);
+    Result<Rehearsal> rehearse_rollback(const RollbackRequest& request);
     // False: nothing was held.
     Result<bool> lift_hold(const std::string& app, const std::string& env,
                            const std::string& actor);
@@ -77,6 +63,7 @@ private:
     Result<Deploying> put_rollback(const RollbackRequest& request,
                                    const approval::Decision* decision);
     using Admit = std::function<Status(store::Writer&, Proposal&)>;
+    Result<Rehearsal> rehearse(const approval::Rules& rules, Proposal now, const Admit& admit);
     Result<Deploying> propose(const approval::Rules& rules, const approval::Decision* decision,
                               const Proposal& proposal, const Admit& admit);
 

@@ -2,6 +2,7 @@
 equality of environments, shared databases, checks of every kind."""
 import os
 import pwd
+import ssl
 import subprocess
 import urllib.request
 
@@ -216,6 +217,10 @@ def test_promote_proves_that_both_places_are_the_same(wares):
     assert refused.code == 3
     assert "LEVEL has another value in prd than in stg\nNEW is only in prd" in refused.err
     assert "DOCKER_PORT" not in refused.err and "debug" not in refused.err
+    assert wares.run("promote", "--dry-run", ok=False).err == refused.err
+    plan = wares.run("promote", "--dry-run", "--allow-differences")
+    assert "allowed: NEW is only in prd" in plan.out and "Nothing was changed." in plan.out
+    assert wares.deployment("prd") is None
     allowed = wares.run("promote", "--allow-differences", "--reason", "we know")
     assert "allowed: NEW is only in prd" in allowed.out
     event = next(row for row in wares.run("history", "prd", "--json").json if row["kind"] == "deploy")
@@ -224,6 +229,13 @@ def test_promote_proves_that_both_places_are_the_same(wares):
     wares.write("prd", "WHERE=here\nLEVEL=debug\nDOCKER_PORT=4500\nTOKEN=two\n")
     wares.write("stg", "WHERE=here\nLEVEL=debug\nDOCKER_PORT=4400\nTOKEN=one\n")
     assert "allowed" not in wares.run("promote").out
+    serves = wares.deployment("prd")["serving"]
+    wares.change("two")
+    wares.run("deploy", "stg")
+    wares.run("promote")
+    back = wares.run("rollback", "prd", "--dry-run", "--json").json
+    assert back["tag"] == serves and back["serving"] == wares.deployment("prd")["serving"] != serves
+    assert not back["needs_approval"] and not wares.deployment("prd")["held"]
 
 
 def test_a_yes_is_bound_to_the_differences_that_were_shown(wares):
@@ -326,6 +338,29 @@ def test_checks_of_every_kind_before_and_after_the_switch(wares):
     finally:
         report = prober.stop()
     assert report["failed"] == [], report
+
+
+def test_checks_are_done_where_the_edge_speaks_tls_alone(wares):
+    folder = wares.site.folder
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+                    "-subj", "/CN=wares.example", "-keyout", folder / "key.pem",
+                    "-out", folder / "crt.pem"], check=True, capture_output=True)
+    both = folder / "both.pem"
+    both.write_text((folder / "crt.pem").read_text() + (folder / "key.pem").read_text())
+    os.chown(both, *wares.owner())
+    both.chmod(0o600)
+    wares.configure(stg=f", certificate: {both}")
+    wares.repo.commit({"seatrial.yaml": yaml(CHECKS)})
+    good = wares.run("deploy", "stg")
+    assert "5 smoke checks passed, unseen by users" in good.out
+    wares.change("broken")
+    bad = wares.run("deploy", "stg", ok=False)
+    assert bad.code == 1 and "event stream /events sent no event within 1 s" in bad.err, bad
+    trust = ssl.create_default_context(cafile=folder / "crt.pem")
+    trust.check_hostname = False
+    url = wares.url("stg").replace("http", "https")
+    with urllib.request.urlopen(url, timeout=10, context=trust) as answer:
+        assert answer.read().decode().strip() == "one here"
 
 
 def test_a_file_that_a_check_sends_is_of_the_commit_and_small(wares):
