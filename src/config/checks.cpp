@@ -115,11 +115,11 @@ std::vector<ReleaseCheck> read_checks(const Node& list, const std::string& name,
         }
         const CheckKind* kind = nullptr;
         std::string problem = problem_of(node, kind);
-        if (problem.empty() && !job && names_member(node, *kind)) {
+        if (problem.empty() && kind != nullptr && !job && names_member(node, *kind)) {
             problem = "its path names a member of a job's answer, and no `post` comes before it";
         }
         job = job || (kind != nullptr && kind->kind == ReleaseCheck::Kind::job);
-        if (!problem.empty()) {
+        if (!problem.empty() || kind == nullptr) {
             faults.push_back({name, node.line, "release.checks[" + std::to_string(i) + "]", problem,
                               "for example: {get: /readyz, status: 200}", false});
             ++found;

@@ -146,6 +146,34 @@ json render_event(const store::Event& event) {
             {"data", json::parse(event.data, nullptr, false)}};
 }
 
+namespace {
+
+// The slowest of the last run, and those at work.
+void explain_steps(const json& all, std::vector<std::string>& lines) {
+    std::vector<json> steps = all;
+    std::ranges::sort(steps, std::greater<>(),
+                      [](const json& step) { return step.value("ms", 0); });
+    std::string slowest;
+    for (std::size_t i = 0; i < std::min<std::size_t>(3, steps.size()); ++i) {
+        if (steps[i].value("ms", 0) > 0) {
+            slowest += (slowest.empty() ? "" : ", ") + steps[i].value("title", "") + " " +
+                       render_duration(std::chrono::milliseconds(steps[i].value("ms", 0)));
+        }
+    }
+    if (!slowest.empty()) {
+        lines.push_back("Slowest steps of the last run: " + slowest + ".");
+    }
+    for (const auto& step : all) {
+        if (step.value("state", "") == "started") {
+            lines.push_back("At work: " + step.value("title", "") +
+                            (step.contains("line") ? " (" + step.value("line", "") + ")" : "") +
+                            ".");
+        }
+    }
+}
+
+}    // namespace
+
 Result<std::vector<std::string>> explain(const store::Life& life, const Parts& parts) {
     TRY_ASSIGN(const json detail, render_detail(life, parts));
     const json status = status_of(life);
@@ -181,26 +209,7 @@ Result<std::vector<std::string>> explain(const store::Life& life, const Parts& p
         lines.push_back("It waits: " + status["waiting"].value("message", "") + " (next try " +
                         status["waiting"].value("retry_at", "") + ").");
     }
-    std::vector<json> steps = detail["steps"];
-    std::ranges::sort(steps, std::greater<>(),
-                      [](const json& step) { return step.value("ms", 0); });
-    std::string slowest;
-    for (std::size_t i = 0; i < std::min<std::size_t>(3, steps.size()); ++i) {
-        if (steps[i].value("ms", 0) > 0) {
-            slowest += (slowest.empty() ? "" : ", ") + steps[i].value("title", "") + " " +
-                       render_duration(std::chrono::milliseconds(steps[i].value("ms", 0)));
-        }
-    }
-    if (!slowest.empty()) {
-        lines.push_back("Slowest steps of the last run: " + slowest + ".");
-    }
-    for (const auto& step : detail["steps"]) {
-        if (step.value("state", "") == "started") {
-            lines.push_back("At work: " + step.value("title", "") +
-                            (step.contains("line") ? " (" + step.value("line", "") + ")" : "") +
-                            ".");
-        }
-    }
+    explain_steps(detail["steps"], lines);
     if (life.wanted && life.expires_at && life.state != "removed") {
         lines.push_back(life.pinned
                             ? "It is pinned: it does not expire."

@@ -270,6 +270,33 @@ void add_addresses(const config::App& app, std::map<std::string, std::string>& o
     }
 }
 
+Migration migration_of(const config::ReleaseMigrate& step, const std::string& first_component) {
+    Migration out;
+    out.argv = step.run.to_argv();
+    out.component = step.component.empty() ? first_component : step.component;
+    out.timeout = step.timeout;
+    out.contract = step.contract;
+    out.snapshot = step.snapshot;
+    if (!step.down.empty()) {
+        out.down = step.down.to_argv();
+    }
+    return out;
+}
+
+// A template is of previews: it names their ports and URLs.
+std::map<std::string, std::string> defaults_of(const config::App& app, const std::string& part) {
+    std::map<std::string, std::string> out;
+    for (const auto& rule : app.env) {
+        const bool reads = rule.components.empty() ||
+                           std::ranges::find(rule.components, part) != rule.components.end();
+        if (rule.value && !rule.build && reads && rule.value->find('$') == std::string::npos) {
+            out[rule.name] = *rule.value;
+        }
+    }
+    add_addresses(app, out);
+    return out;
+}
+
 }    // namespace
 
 Content make_content(const Release& release, const config::App& app,
@@ -297,16 +324,7 @@ Content make_content(const Release& release, const config::App& app,
             component.health = part.health->path;
             component.health_timeout = part.health->timeout;
         }
-        for (const auto& rule : app.env) {
-            const bool reads =
-                rule.components.empty() ||
-                std::ranges::find(rule.components, part.name) != rule.components.end();
-            // A template is of previews: it names their ports and URLs.
-            if (rule.value && !rule.build && reads && rule.value->find('$') == std::string::npos) {
-                component.defaults[rule.name] = *rule.value;
-            }
-        }
-        add_addresses(app, component.defaults);
+        component.defaults = defaults_of(app, part.name);
         component.templates = part.env;
         component.env = environment.env;
         component.port = port_of(part);
@@ -331,16 +349,7 @@ Content make_content(const Release& release, const config::App& app,
     out.cache = app.release_cache;
     out.compatibility = app.release_compatibility;
     if (app.release_migrate && !out.components.empty()) {
-        const auto& step = *app.release_migrate;
-        out.migration.argv = step.run.to_argv();
-        out.migration.component =
-            step.component.empty() ? out.components.front().name : step.component;
-        out.migration.timeout = step.timeout;
-        out.migration.contract = step.contract;
-        out.migration.snapshot = step.snapshot;
-        if (!step.down.text.empty() || !step.down.argv.empty()) {
-            out.migration.down = step.down.to_argv();
-        }
+        out.migration = migration_of(*app.release_migrate, out.components.front().name);
     }
     return out;
 }

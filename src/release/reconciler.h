@@ -56,6 +56,7 @@ private:
     Result<Sample> sample(const Look& now, const std::string& slot, const Context& ctx);
     Result<bool> act(Look& now, const Action& action, const Context& ctx);
 
+    Status write_down(Look& now, const std::string& slot);
     Status start(Look& now, const std::string& slot, const Context& ctx);
     // False: it failed, and the deploy was given up.
     Result<bool> migrate(Look& now, const std::string& slot, const Context& ctx);

@@ -166,7 +166,7 @@ Status Reconciler::end_migration(Look& now, const std::string& slot, const Conte
     if (step.state == Migrated::State::made) {
         const auto deadline = step.at + content.migration.timeout;
         const auto left = std::max(milliseconds(1), deadline - now_utc());
-        const Status ended = run_one_time(parts_.engine, step.container, left, ctx);
+        Status ended = run_one_time(parts_.engine, step.container, left, ctx);
         if (ended || is_passing(ended.error())) {
             return ended;
         }
@@ -212,7 +212,7 @@ Status Reconciler::settle_migrations(Look& now, const Context& ctx) {
             return tl::unexpected(seen.error());
         }
         const bool ran = seen && seen->state != "created" && !slot.empty();
-        const Status ended =
+        Status ended =
             ran ? end_migration(now, slot, ctx) : Status(fail(Code::failed, "was not started"));
         if (!ended && is_passing(ended.error())) {
             return ended;

@@ -33,48 +33,52 @@ std::string tag_of(const Standing& standing, const std::string& slot) {
 
 }    // namespace
 
-Status Reconciler::start(Look& now, const std::string& slot, const Context& ctx) {
+// Before anything is made: whatever happens, the records know the names.
+Status Reconciler::write_down(Look& now, const std::string& slot) {
     Standing& standing = now.standing;
     const std::string site = site_name(now.spec.app, now.spec.env);
+    standing.contents[slot] = now.spec.wanted;
+    standing.instances[slot] =
+        choose_instances(now.spec.wanted, parts_.instance, site,
+                         now.life.id + "/" + std::to_string(now.life.generation) + "/" + slot +
+                             "/" + std::to_string(crypto::random_u64()));
+    standing.probes[slot] = crypto::sha256_hex(std::to_string(crypto::random_u64()) +
+                                               std::to_string(crypto::random_u64()));
+    standing.state.slots[slot] = {now.spec.wanted.release, Phase::starting, now_utc(), false, 0};
+    standing.began_at = now_utc();
+    now.life.spec = render_spec(now.spec);
+    now.life.status = render_standing(standing);
+    return parts_.records.write(sql::Durability::full, [&](store::Writer& writer) -> Status {
+        TRY(writer.settle(now.life, now.life.generation));
+        std::int64_t order = 0;
+        const auto own = [&](const char* type, const std::string& name) {
+            return writer.add_owned({now.life.id, order++, type, engine_place, name});
+        };
+        const Owner owner = owner_of(now, slot);
+        TRY(own(network_type, owner.network));
+        // Volumes stay: they are what releases leave to the next.
+        for (const auto& part : now.spec.wanted.components) {
+            for (const auto& volume : part.volumes) {
+                if (volume.source.empty()) {
+                    TRY(own(volume_type, volume_name(owner.site, volume.name)));
+                }
+            }
+        }
+        for (const auto& [component, list] : standing.instances[slot]) {
+            for (const auto& one : list) {
+                TRY(own(container_type, one.container));
+            }
+        }
+        return writer.add_event(
+            make_event(now.life, "starting", {{"slot", slot}, {"tag", now.spec.wanted.tag}}));
+    });
+}
+
+Status Reconciler::start(Look& now, const std::string& slot, const Context& ctx) {
+    Standing& standing = now.standing;
     const auto place = standing.state.slots.find(slot);
     if (place == standing.state.slots.end() || place->second.release != now.spec.wanted.release) {
-        // Written down before anything is made: whatever happens, the records know the names.
-        standing.contents[slot] = now.spec.wanted;
-        standing.instances[slot] =
-            choose_instances(now.spec.wanted, parts_.instance, site,
-                             now.life.id + "/" + std::to_string(now.life.generation) + "/" + slot +
-                                 "/" + std::to_string(crypto::random_u64()));
-        standing.probes[slot] = crypto::sha256_hex(std::to_string(crypto::random_u64()) +
-                                                   std::to_string(crypto::random_u64()));
-        standing.state.slots[slot] = {now.spec.wanted.release, Phase::starting, now_utc(), false,
-                                      0};
-        standing.began_at = now_utc();
-        now.life.spec = render_spec(now.spec);
-        now.life.status = render_standing(standing);
-        TRY(parts_.records.write(sql::Durability::full, [&](store::Writer& writer) -> Status {
-            TRY(writer.settle(now.life, now.life.generation));
-            std::int64_t order = 0;
-            const auto own = [&](const char* type, const std::string& name) {
-                return writer.add_owned({now.life.id, order++, type, engine_place, name});
-            };
-            const Owner owner = owner_of(now, slot);
-            TRY(own(network_type, owner.network));
-            // Volumes stay: they are what releases leave to the next.
-            for (const auto& part : now.spec.wanted.components) {
-                for (const auto& volume : part.volumes) {
-                    if (volume.source.empty()) {
-                        TRY(own(volume_type, volume_name(owner.site, volume.name)));
-                    }
-                }
-            }
-            for (const auto& [component, list] : standing.instances[slot]) {
-                for (const auto& one : list) {
-                    TRY(own(container_type, one.container));
-                }
-            }
-            return writer.add_event(
-                make_event(now.life, "starting", {{"slot", slot}, {"tag", now.spec.wanted.tag}}));
-        }));
+        TRY(write_down(now, slot));
     }
     TRY(failpoint("release.journalled"));
     TRY_ASSIGN(const bool migrated, migrate(now, slot, ctx));

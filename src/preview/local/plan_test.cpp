@@ -149,7 +149,7 @@ TEST_F(PlanTest, AWebOnlyAppNeedsNeitherDatabaseNorInstall) {
 TEST_F(PlanTest, TellsComponentsWhereTheyAreAndNoSecret) {
     const auto graph = plan();
     const auto environment = node(graph, "start.api").spec->at("environment");
-    const auto set = environment.at("set");
+    const auto& set = environment.at("set");
     EXPECT_EQ(set.at("PORT"), "5200");
     EXPECT_EQ(set.at("WEB_URL"), "http://localhost:5100");
     EXPECT_EQ(set.at("PREVIEW_COMMIT"), spec.commit);
