@@ -176,9 +176,10 @@ Status Reconciler::end_migration(Look& now, const std::string& slot, const Conte
         TRY(save(now));
     }
     TRY(failpoint("release.migration_failed"));
-    TRY_ASSIGN(const std::string undone, undo_migration(parts_.engine, content, owner_of(now, slot),
-                                                        snapshots_of(now), step, ctx));
-    return fail(Code::failed, step.fault + (undone.empty() ? "" : "\n" + undone), step.hint);
+    TRY_ASSIGN(const Undone undone, undo_migration(parts_.engine, content, owner_of(now, slot),
+                                                   snapshots_of(now), step, ctx));
+    const std::string hint = undone.whole ? "mend the migration and deploy again" : step.hint;
+    return fail(Code::failed, step.fault + (undone.told.empty() ? "" : "\n" + undone.told), hint);
 }
 
 // It may be tried again by a new deploy: nothing says any more that it ran.

@@ -119,10 +119,9 @@ void drop_snapshots(const fs::path& folder, const std::vector<Snapshot>& kept) {
     }
 }
 
-Result<std::string> undo_migration(docker::Engine& engine, const Content& content,
-                                   const Owner& owner, const fs::path& folder, const Migrated& step,
-                                   const Context& ctx) {
-    std::string out;
+Result<Undone> undo_migration(docker::Engine& engine, const Content& content, const Owner& owner,
+                              const fs::path& folder, const Migrated& step, const Context& ctx) {
+    Undone out;
     if (const Migration& plan = content.migration; !plan.down.empty()) {
         const OneTime what{step.container + role::down, plan.down};
         Status undone = make_one_time(engine, content, what, owner, ctx);
@@ -130,12 +129,12 @@ Result<std::string> undo_migration(docker::Engine& engine, const Content& conten
             undone = run_one_time(engine, what.container, plan.timeout, ctx);
         }
         if (undone) {
-            return std::string("its down command undid it");
+            return Undone{true, "its down command undid it"};
         }
         if (is_passing(undone.error())) {
             return tl::unexpected(undone.error());
         }
-        out = "its down command " + undone.error().message;
+        out.told = "its down command " + undone.error().message;
     }
     if (step.snapshot.empty()) {
         return out;
@@ -145,14 +144,14 @@ Result<std::string> undo_migration(docker::Engine& engine, const Content& conten
         return tl::unexpected(restored.error());
     }
     TRY(failpoint("release.snapshot_restored"));
-    out += out.empty() ? "" : "\n";
-    if (restored) {
-        return out +
-               "the database is what it was before it: nothing had been written since, and "
-               "the snapshot " +
-               step.snapshot + " was restored";
-    }
-    return out + "the snapshot " + step.snapshot + " was not restored: " + restored.error().message;
+    out.whole = restored.has_value();
+    out.told += (out.told.empty() ? "" : "\n") +
+                (restored ? "the database is what it was before it: nothing had been written "
+                            "since, and the snapshot " +
+                                step.snapshot + " was restored"
+                          : "the snapshot " + step.snapshot +
+                                " was not restored: " + restored.error().message);
+    return out;
 }
 
 }    // namespace seatrial::release

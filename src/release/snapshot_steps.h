@@ -19,10 +19,14 @@ Result<Snapshot> make_snapshot(docker::Engine& engine, const Content& content, c
                                const Context& ctx);
 // Removes the files of all copies but these.
 void drop_snapshots(const std::filesystem::path& folder, const std::vector<Snapshot>& kept);
+struct Undone {
+    bool whole = false;    // the database is what it was
+    std::string told;      // what became of it, for people; "" = nothing could be done
+};
 // After a migration that failed: its down command, else the copy, should it be there and nothing
-// written since. Answers what became of the database, for people; "" = nothing could be done.
-Result<std::string> undo_migration(docker::Engine& engine, const Content& content,
-                                   const Owner& owner, const std::filesystem::path& folder,
-                                   const Migrated& step, const Context& ctx);
+// written since.
+Result<Undone> undo_migration(docker::Engine& engine, const Content& content, const Owner& owner,
+                              const std::filesystem::path& folder, const Migrated& step,
+                              const Context& ctx);
 
 }    // namespace seatrial::release

@@ -1,12 +1,10 @@
 """Copies of the database before a migration, and the way back when one fails, with a real
 PostgreSQL whose programs run in containers."""
-import contextlib
-import socket
 import subprocess
-import threading
 
 import harness
 import pytest
+from forwarder import Forwarder
 from prober import Prober
 from wares import APP_YAML, Wares
 
@@ -16,39 +14,6 @@ COPY text.txt mode.txt served.js /
 COPY migrations /migrations
 CMD ["node", "/served.js"]
 """
-
-
-class Forwarder:
-    """Lets containers reach the tests' PostgreSQL, which listens on the loopback alone."""
-
-    def __init__(self, port):
-        self.target = ("127.0.0.1", port)
-        self.listener = socket.create_server(("0.0.0.0", 0))
-        self.port = self.listener.getsockname()[1]
-        self.thread = threading.Thread(target=self._accept, daemon=True)
-        self.thread.start()
-
-    def _accept(self):
-        with contextlib.suppress(OSError):
-            while True:
-                client, _ = self.listener.accept()
-                server = socket.create_connection(self.target)
-                for one, other in ((client, server), (server, client)):
-                    threading.Thread(target=self._pump, args=(one, other), daemon=True).start()
-
-    @staticmethod
-    def _pump(one, other):
-        with contextlib.suppress(OSError):
-            while data := one.recv(65536):
-                other.sendall(data)
-        with contextlib.suppress(OSError):
-            other.shutdown(socket.SHUT_WR)
-
-    def close(self):
-        # The thread still waits on the number of a socket that is only closed, whoever has it next.
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.thread.join()
-        self.listener.close()
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +95,7 @@ def test_a_migration_that_fails_half_way_is_undone_when_nobody_wrote(shop):
     assert failed.code == 1
     assert "no_such" in failed.err
     assert "the database is what it was before it" in failed.err
+    assert "mend the migration" in failed.err and "look at the database" not in failed.err
     assert not probe.stop()["failed"]
     assert shop.rows("SELECT id, note FROM item ORDER BY 1") == before
     assert shop.rows("SELECT to_regclass('half') IS NULL") == ["t"]
