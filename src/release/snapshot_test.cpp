@@ -9,7 +9,6 @@
 namespace seatrial::release {
 namespace {
 
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
