@@ -3,7 +3,8 @@
 
     releases.py [--rounds N] [--rate N] [--dry]
 
-Needs root: the Docker engine is a private one. With nginx there, its reload is the peer.
+Needs root: the Docker engine is a private one. With nginx there, its reload is the peer; with wrk, too,
+the edge's throughput is measured against plain HAProxy.
 """
 import argparse
 import contextlib
@@ -17,6 +18,7 @@ import urllib.request
 
 import world as _  # noqa: F401 - finds the harness and the release build
 import harness
+import throughput
 from docker_engine import Engine
 from prober import Prober
 from report import Report
@@ -152,6 +154,7 @@ def measure(options, report):
                    statistics.median(back.late), "ms", 100,
                    f"slowest {max(back.late):.0f} ms; the command's own start is in it")
         nginx_reload(options, report, engine, wares, undo)
+        throughput.measure(options, report, engine, undo)
 
 
 def nginx_reload(options, report, engine, wares, undo):
