@@ -64,7 +64,7 @@ Status restore(const Work& work, const Context& ctx) {
         {"pg_restore", "--no-password", "--file=" + inside(work, ".sql"), inside(work, ".dump")},
         ctx));
     // In one transaction: whoever looks finds the database as it was before, or as it is then.
-    const Status restored =
+    Status restored =
         run_tool(work, role::restore,
                  {"psql", "--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1",
                   "--output=/dev/null", "--file=" + inside(work, ".guard.sql"),
