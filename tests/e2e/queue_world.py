@@ -42,11 +42,23 @@ def export(name, seconds):
     work(name, seconds)
 """
 
+# RQ's own worker forgets a job that it takes in the moment in which it is told to end.
 RQ_PY = """\
 import os
 from redis import Redis
 from rq import Worker
-Worker(["convert"], connection=Redis.from_url(os.environ["REDIS_URL"])).work()
+
+class Careful(Worker):
+    def request_stop(self, *_):
+        self._stop_requested = True
+
+    def dequeue_job_and_maintain_ttl(self, *_):
+        taken = None
+        while taken is None and not self._stop_requested:
+            taken = super().dequeue_job_and_maintain_ttl(timeout=1, max_idle_time=1)
+        return taken
+
+Careful(["convert"], connection=Redis.from_url(os.environ["REDIS_URL"])).work()
 """
 
 # What ran and began at the start and the end of the migration.
