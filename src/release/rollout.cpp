@@ -286,7 +286,7 @@ std::string slot_of(const State& state, const std::string& release) {
 }
 
 Action decide(const Policy& policy, const State& state, const Seen& seen) {
-    const Action first = due(state, seen);
+    Action first = due(state, seen);
     if (first.what != Do::nothing) {
         return first;
     }
