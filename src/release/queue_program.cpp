@@ -64,18 +64,29 @@ def celery():
     app.conf.broker_transport_options = {"socket_connect_timeout": 5}
     workers = told.get("workers", {})
     if word == "find":
-        # Who takes from a queue now: only these may be told to take from it again.
-        found = {name: [] for name in names}
-        answer = app.control.inspect(timeout=2).active_queues() or {}
-        for worker, takes in answer.items():
-            for name in {queue["name"] for queue in takes or []} & set(names):
-                found[name].append(worker)
-        print(json.dumps(found), flush=True)
+        # Who takes from a queue now: only these may be told to take from it again. Nobody may mean
+        # that all are slow to answer: asked again.
+        found = {name: set() for name in names}
+        for _ in range(3):
+            answer = app.control.inspect(timeout=2).active_queues() or {}
+            for worker, takes in answer.items():
+                for name in {queue["name"] for queue in takes or []} & set(names):
+                    found[name].add(worker)
+            if all(found.values()):
+                break
+        print(json.dumps({name: sorted(those) for name, those in found.items()}), flush=True)
     elif word in ("pause", "resume"):
         tell = app.control.cancel_consumer if word == "pause" else app.control.add_consumer
         for name, those in workers.items():
-            if those:
-                tell(name, destination=those, reply=True, timeout=3, limit=len(those))
+            left = set(those)
+            for _ in range(5 if word == "pause" else 2):
+                if left:
+                    answers = tell(name, destination=sorted(left), reply=True, timeout=3,
+                                   limit=len(left))
+                    left -= {worker for answer in answers or [] for worker in answer}
+            # Whoever did not say so may take another job; to go on, one that ended need not.
+            if left and word == "pause":
+                sys.exit("no answer from " + ", ".join(sorted(left)))
     elif word == "watch":
         everyone = sorted({worker for those in workers.values() for worker in those})
         silent = dict.fromkeys(everyone, 0)
@@ -86,7 +97,7 @@ def celery():
                         for answer in answers for tasks in answer.values() for task in tasks)
             for worker in everyone:
                 silent[worker] = 0 if worker in answers[0] else silent[worker] + 1
-            count += sum(0 < times < 3 for times in silent.values())  # later it is gone
+            count += sum(0 < times < 6 for times in silent.values())  # later it is gone
             show(count)
             if not count or time.monotonic() > end:
                 break
