@@ -19,4 +19,8 @@ std::optional<json> parse_bounded_json(std::string_view text, int deepest) {
     return out;
 }
 
+std::string dump_json(const nlohmann::json& value) {
+    return value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
 }    // namespace seatrial

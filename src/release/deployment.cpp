@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "base/json.h"
 #include "base/names.h"
 #include "checks/checks.h"
 #include "crypto/crypto.h"
@@ -176,10 +177,6 @@ Paused paused_of(const json& in) {
     return out;
 }
 
-std::string dump(const json& value) {
-    return value.dump(-1, ' ', false, json::error_handler_t::replace);
-}
-
 // Reads `text` by `read`; whatever is missing or of another type is one error.
 template <class Value, class Read>
 Result<Value> read_json(const std::string& text, const char* what, Read read) {
@@ -217,7 +214,7 @@ std::string render_spec(const Spec& spec) {
     if (spec.held_at) {
         out["held_at"] = time_json(*spec.held_at);
     }
-    return dump(out);
+    return dump_json(out);
 }
 
 Result<Spec> parse_spec(const std::string& text) {
@@ -279,7 +276,7 @@ std::string render_standing(const Standing& standing) {
     if (standing.due) {
         out["due"] = {{"kind", standing.due->kind}, {"data", standing.due->data}};
     }
-    return dump(out);
+    return dump_json(out);
 }
 
 Result<Standing> parse_standing(const std::string& text) {

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/failpoint.h"
+#include "base/json.h"
 #include "base/names.h"
 #include "crypto/crypto.h"
 #include "edge/ports.h"
@@ -11,10 +12,6 @@ namespace seatrial::release {
 namespace {
 
 using nlohmann::json;
-
-std::string dump(const json& value) {
-    return value.dump(-1, ' ', false, json::error_handler_t::replace);
-}
 
 store::Event make_event(const store::Life& life, const Spec& spec, const char* kind,
                         const json& more = json::object()) {
@@ -27,7 +24,7 @@ store::Event make_event(const store::Life& life, const Spec& spec, const char* k
     json data = {
         {"release", spec.wanted.release}, {"tag", spec.wanted.tag}, {"reason", spec.reason}};
     data.update(more);
-    event.data = dump(data);
+    event.data = dump_json(data);
     return event;
 }
 
@@ -103,8 +100,8 @@ Result<Deploying> Manager::propose(const approval::Rules& rules, const approval:
         if (decision != nullptr) {
             const json started = {
                 {"life", out.life}, {"generation", out.generation}, {"after", out.after}};
-            TRY_ASSIGN(const auto decided,
-                       approval::decide(writer, *decision, asked.digest, dump(started), now_utc()));
+            TRY_ASSIGN(const auto decided, approval::decide(writer, *decision, asked.digest,
+                                                            dump_json(started), now_utc()));
             more = {{"approval", decided.id}, {"approved_by", decision->actor}};
         }
         if (!now.differences.empty()) {

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/json.h"
 #include "base/names.h"
 #include "crypto/crypto.h"
 #include "release/builder.h"
@@ -13,10 +14,6 @@ namespace seatrial::release {
 namespace {
 
 using nlohmann::json;
-
-std::string dump(const json& value) {
-    return value.dump(-1, ' ', false, json::error_handler_t::replace);
-}
 
 // What is deployed there already; false: nothing.
 Result<bool> load(store::Writer& writer, Proposal& now) {
@@ -152,9 +149,14 @@ Result<approval::Asked> make_asked(store::Writer& writer, const Proposal& now) {
     if (serving != now.standing.contents.end()) {
         details["serving"] = serving->second.tag;
     }
-    return approval::Asked{
-        std::string(now.action),         now.app,   now.env,    now.content.release,
-        crypto::sha256_hex(dump(bound)), now.actor, now.reason, dump(details)};
+    return approval::Asked{std::string(now.action),
+                           now.app,
+                           now.env,
+                           now.content.release,
+                           crypto::sha256_hex(dump_json(bound)),
+                           now.actor,
+                           now.reason,
+                           dump_json(details)};
 }
 
 store::Incident incident_of(const Proposal& now) {
