@@ -65,6 +65,11 @@ class Engine:
         """Those with a name: the others are layers of these."""
         return [name for name in self.census()["images"] if not name.startswith("<none>")]
 
+    def unnamed_images(self):
+        """Those that are no layers of others, either: nobody can tell what they are for."""
+        return [image["Id"] for image in self.call("GET", "/images/json")
+                if not image["RepoTags"] or "<none>:<none>" in image["RepoTags"]]
+
     def tags(self):
         """{"repository:tag": id}"""
         return {name: image["Id"] for image in self.call("GET", "/images/json")

@@ -13,13 +13,16 @@ class Prober:
 
     def report(self):
         """What came since the start or the last reset; `failed` has the first failures."""
-        self.process.stdin.write("report\n")
-        self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())
+        return self._say("report")
 
     def reset(self):
-        self.process.stdin.write("reset\n")
+        """The same, and begins anew."""
+        return self._say("reset")
+
+    def _say(self, word):
+        self.process.stdin.write(word + "\n")
         self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
 
     def stop(self):
         """Ends it; the last report."""

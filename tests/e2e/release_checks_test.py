@@ -1,8 +1,6 @@
 """What is proved before a release moves, and once more when users are on it: variables, files,
 equality of environments, shared databases, checks of every kind."""
 import os
-import pwd
-import ssl
 import subprocess
 import urllib.request
 
@@ -89,14 +87,6 @@ class Places(Wares):
         self.files[env].write_text(text)
         os.chown(self.files[env], *self.owner())
         self.files[env].chmod(0o600)
-
-    def owner(self):
-        """Who the daemon runs as."""
-        try:
-            user = pwd.getpwnam("seatrial")
-            return user.pw_uid, user.pw_gid
-        except KeyError:
-            return os.geteuid(), os.getegid()
 
     def configure(self, approval="false", **more):
         self.site.write_config({
@@ -341,25 +331,15 @@ def test_checks_of_every_kind_before_and_after_the_switch(wares):
 
 
 def test_checks_are_done_where_the_edge_speaks_tls_alone(wares):
-    folder = wares.site.folder
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-                    "-subj", "/CN=wares.example", "-keyout", folder / "key.pem",
-                    "-out", folder / "crt.pem"], check=True, capture_output=True)
-    both = folder / "both.pem"
-    both.write_text((folder / "crt.pem").read_text() + (folder / "key.pem").read_text())
-    os.chown(both, *wares.owner())
-    both.chmod(0o600)
-    wares.configure(stg=f", certificate: {both}")
+    wares.configure(stg=f", certificate: {wares.make_certificate()}")
     wares.repo.commit({"seatrial.yaml": yaml(CHECKS)})
     good = wares.run("deploy", "stg")
     assert "5 smoke checks passed, unseen by users" in good.out
     wares.change("broken")
     bad = wares.run("deploy", "stg", ok=False)
     assert bad.code == 1 and "event stream /events sent no event within 1 s" in bad.err, bad
-    trust = ssl.create_default_context(cafile=folder / "crt.pem")
-    trust.check_hostname = False
     url = wares.url("stg").replace("http", "https")
-    with urllib.request.urlopen(url, timeout=10, context=trust) as answer:
+    with urllib.request.urlopen(url, timeout=10, context=wares.trust) as answer:
         assert answer.read().decode().strip() == "one here"
 
 

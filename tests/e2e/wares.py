@@ -1,6 +1,10 @@
 """The app of the release tests with its repository, and the environments stg and prd of a site."""
+import os
 import pathlib
+import pwd
 import socket
+import ssl
+import subprocess
 import urllib.request
 
 import harness
@@ -28,13 +32,15 @@ def free_port():
 
 
 class Wares:
-    def __init__(self, site, engine, release="watch: 0s, drain: 5s"):
-        self.site, self.engine = site, engine
+    def __init__(self, site, engine, release="watch: 0s, drain: 5s", tls=""):
+        """`tls`: the environment that speaks TLS, by a certificate of its own."""
+        self.site, self.engine, self.tls, self.trust = site, engine, tls, None
         common = site.folder / ".env.common"
         common.write_text("WHERE=here\n")
         common.chmod(0o644)
         self.release = f"{release}, env_files: [{common}]"
         self.ports = {"stg": free_port(), "prd": free_port()}
+        self.certificate = self.make_certificate() if tls else ""
         self.configure()
         self.repo = harness.TinyRepo(site.folder / "wares", "wares")
         self.texts = 0
@@ -42,9 +48,32 @@ class Wares:
                           "served.js": SERVED.read_text(),
                           "package.json": '{"name": "wares", "version": "1.4.0"}\n'})
 
+    def make_certificate(self):
+        """A PEM file with key that the daemon can read; clients here trust it."""
+        key, alone, both = (self.site.folder / f"{name}.pem" for name in ("key", "crt", "both"))
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                        "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+                        "-subj", "/CN=wares.example", "-addext", "subjectAltName=IP:127.0.0.1",
+                        "-keyout", key, "-out", alone], check=True, capture_output=True)
+        both.write_text(alone.read_text() + key.read_text())
+        os.chown(both, *self.owner())
+        both.chmod(0o600)
+        self.trust = ssl.create_default_context(cafile=alone)
+        return both
+
+    def owner(self):
+        """Who the daemon runs as."""
+        try:
+            user = pwd.getpwnam("seatrial")
+            return user.pw_uid, user.pw_gid
+        except KeyError:
+            return os.geteuid(), os.getegid()
+
     def configure(self, approval="false"):
         """`approval`: of production."""
-        listen = {env: f'release: {{ listen: ["127.0.0.1:{port}"], {self.release} }}'
+        secure = {self.tls: f", certificate: {self.certificate}"}
+        listen = {env: f'release: {{ listen: ["127.0.0.1:{port}"], {self.release}'
+                       f'{secure.get(env, "")} }}'
                   for env, port in self.ports.items()}
         self.site.write_config({"stg": listen["stg"], "prd": f"approval: {approval}, " + listen["prd"]},
                                f"docker: {{ socket: {self.engine.socket}, min_free: 0 }}\n")
@@ -67,22 +96,26 @@ class Wares:
 
     def text(self, env):
         """What users get."""
-        with urllib.request.urlopen(self.url(env), timeout=10) as answer:
+        with urllib.request.urlopen(self.url(env), timeout=10, context=self.trust) as answer:
             return answer.read().decode()
 
     def url(self, env):
-        return f"http://127.0.0.1:{self.ports[env]}"
+        scheme = "https" if env == self.tls else "http"
+        return f"{scheme}://127.0.0.1:{self.ports[env]}"
 
     def deployment(self, env):
         """None when nothing is deployed, or no daemon answers."""
         answer = self.site.get(f"/api/v1/deployments?app=wares&env={env}")
         return answer[1][0] if answer and answer[1] else None
 
-    def edge_worker(self):
-        """The process id of HAProxy's worker, from itself."""
+    def ask_edge(self, command):
+        """HAProxy's answer at its admin socket."""
         with socket.socket(socket.AF_UNIX) as admin:
             admin.connect(str(self.site.data / "edge/admin.sock"))
-            admin.sendall(b"show info\n")
-            said = b"".join(iter(lambda: admin.recv(65536), b""))
-        return next(int(line.split(b":")[1]) for line in said.splitlines()
-                    if line.startswith(b"Pid:"))
+            admin.sendall(command.encode() + b"\n")
+            return b"".join(iter(lambda: admin.recv(65536), b"")).decode()
+
+    def edge_worker(self):
+        """The process id of HAProxy's worker, from itself."""
+        return next(int(line.split(":")[1]) for line in self.ask_edge("show info").splitlines()
+                    if line.startswith("Pid:"))

@@ -6,9 +6,14 @@
                    SIGKILL of the new release's or the serving app, of HAProxy's worker, of dockerd,
                    while the daemon stands still at a step
 
-Whatever died, the release that was asked for serves in the end (or the one before, where the new one
-died under its checks), and containers, tags and records agree. Not one request fails but those that the serving app, the edge or the engine took with it;
-for these there is a limit of the time without an answer.
+The clients ask over new and kept connections, HTTP/1.1 and 2, WebSockets and server-sent events,
+and send bodies, some so slowly that the switch comes in between; one environment speaks TLS, the
+other plain HTTP.
+
+Whatever died, the release that was asked for serves in the end (or the one before, where the new
+one died under its checks), and engine, edge and records agree (release_census.py). Not one request
+fails but those that the serving app, the edge or the engine took with it; for these there is a limit
+of the time without an answer.
 
     release_sweep.py --quick      every step of each command once, one of each other kill
     release_sweep.py --full       every second kill, every other kill at every step
@@ -24,14 +29,16 @@ import pathlib
 import random
 import signal
 import sys
+import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 import harness  # noqa: E402
 from docker_engine import Engine  # noqa: E402
 from prober import Prober  # noqa: E402
+from release_census import Census  # noqa: E402
 from voyages import Account, NotReached, Record, quiet_process, run_program  # noqa: E402
-from wares import Wares  # noqa: E402
+from wares import APP_YAML, Wares  # noqa: E402
 
 # Their own timers and events, not the command, decide when these are passed.
 BY_THE_CLOCK = ("upkeep.", "mirror.", "collector.")
@@ -40,6 +47,12 @@ BY_THE_CLOCK = ("upkeep.", "mirror.", "collector.")
 AWAY = {"app-new": 0, "app-old": 5000, "edge": 2000, "engine": 0}
 COMMANDS = {"deploy": ("stg", ("deploy", "stg")), "promote": ("prd", ("promote",)),
             "rollback": ("prd", ("rollback", "prd"))}
+ASKED = ("new", "kept", "h2", "post", "upload")
+STREAMED = ("events", "ws")
+# Of a site, in seconds. An upload takes three quarters of it: a longer one is cut by design.
+DRAIN = {"quick": 1, "full": 4}
+RATE = 5    # per second, of each kind of ASKED
+FEWEST_COMMANDS = 200    # of a full sweep
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,10 +69,52 @@ class Run:
             (f" kills {self.victim}" if self.victim else "")
 
 
+class Figures:
+    """What all worlds saw. Thread: any."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.commands, self.kills = collections.Counter(), collections.Counter()
+        self.asked, self.good, self.failed = (collections.Counter() for _ in range(3))
+        self.gaps = collections.Counter()    # ms, by victim
+        self.crossed = 0
+
+    def saw(self, seen, victim):
+        with self.lock:
+            for kind in ASKED + STREAMED:
+                self.asked[kind] += seen[kind]["asked"]
+                self.good[kind] += seen[kind]["good"]
+                self.failed[victim] += seen[kind]["failed"]
+            self.crossed += seen["upload"]["crossed"]
+            self.gaps[victim] = max(self.gaps[victim], seen["longest_gap_ms"])
+
+    def made(self, command):
+        with self.lock:
+            self.commands[command] += 1
+
+    def killed(self, victim):
+        with self.lock:
+            self.kills[victim] += 1
+
+    def lines(self):
+        made = ", ".join(f"{count} {name}s" for name, count in sorted(self.commands.items()))
+        yield f"{self.commands.total()} commands: {made}"
+        kinds = ", ".join(f"{self.asked[kind]} {kind}" for kind in ASKED + STREAMED)
+        yield f"{self.asked.total()} requests ({kinds}), {self.failed.total()} failed; " \
+            f"{self.crossed} uploads went on through a switch"
+        for victim in ("daemon", *AWAY):
+            yield f"{victim} killed {self.kills[victim]} times: " \
+                f"{self.failed[victim]} failed, longest gap {self.gaps[victim]} ms"
+
+
+FIGURES = Figures()
+
+
 class World:
     """An engine, a data folder, and an app that serves in stg and prd with a prober for each."""
 
-    def __init__(self):
+    def __init__(self, drain, tls):
+        """`tls`: the environment that speaks it."""
         with contextlib.ExitStack() as undo:
             self.engine = Engine("--live-restore")    # as it is recommended
             undo.callback(self.engine.close)
@@ -67,7 +122,10 @@ class World:
             undo.callback(self.site.close)
             # A gate would take a release back for what a kill did.
             self.wares = Wares(self.site, self.engine,
-                               "watch: 0s, drain: 1s, gates: { error_rate: 0% }")
+                               f"watch: 0s, drain: {drain}s, gates: {{ error_rate: 0% }}", tls)
+            self.wares.repo.commit({"seatrial.yaml": APP_YAML.replace(
+                "health: /healthz", "health: /healthz, volumes: { notes: /notes }")})
+            self.census = Census(self.wares)
             self.record = Record(self.site.folder / "record")
             self.texts = {"stg": [""], "prd": [""]}    # what users got before, and get
             self.next = None                       # (id, text) of the release to deploy
@@ -77,8 +135,10 @@ class World:
                 self.wares.run("promote", "--wait")
                 self.expect("promote")
             self.probers = {}
+            self.victim = "daemon"    # of the last run
             for env in self.texts:
-                self.probers[env] = Prober(self.wares.url(env), rate=10)
+                self.probers[env] = Prober(self.wares.url(env), rate=RATE, upload=drain * 750,
+                                           kinds=[*ASKED, *STREAMED])
                 undo.callback(self.probers[env].stop)
             self.close = undo.pop_all().close
 
@@ -106,11 +166,12 @@ class World:
             self.deploy_next()
         self.site.daemon.terminate()
         self.record.clear()
-        for prober in self.probers.values():
-            prober.reset()
+        self.look(self.victim)    # a request may fail a while after who took it
+        self.victim = "daemon"
 
     def expect(self, command):
         """Notes what serves now."""
+        FIGURES.made(command)
         if command == "rollback":
             self.texts["prd"].reverse()
         else:
@@ -124,32 +185,39 @@ class World:
             return self.wares.text(env)
         return None
 
-    def check(self, away=0):
-        """The wanted releases serve, nothing else is there, and the probers are content."""
-        shown = {env: self.wares.deployment(env) for env in self.texts}
-        serving = {env: next(slot for slot in each["slots"] if slot["phase"] == "serving")
-                   for env, each in shown.items()}
-        for env, each in shown.items():
-            assert each["wanted"] == each["serving"] == serving[env]["tag"], each
-            text = harness.wait_for(lambda env=env: self.text(env), f"an answer of {env}", 20)
-            assert text == self.texts[env][-1], f"{env} serves '{text}', not {self.texts[env]}"
-        def recorded():    # a slot that failed goes a little later
-            return sorted("/" + name for env in self.texts
-                          for slot in self.wares.deployment(env)["slots"]
-                          for names in slot.get("containers", {}).values() for name in names)
-        harness.wait_for(lambda: self.engine.census()["containers"] == recorded(),
-                         "just the containers of the records", 20, 0.1)
-        images = {f"wares-web:{env}": self.engine.inspect(slot["containers"]["web"][0])["Image"]
-                  for env, slot in serving.items()}
-        harness.wait_for(lambda: images.items() <= self.engine.tags().items(), "the tags", 20, 0.1)
-        for env, prober in self.probers.items():
-            seen = prober.report()
+    def look(self, victim):
+        """Whether the probers are content with all since the last look: {env: what they saw}."""
+        away = AWAY.get(victim, 0)
+        reports = {env: prober.reset() for env, prober in self.probers.items()}
+        for seen in reports.values():
+            FIGURES.saw(seen, victim)
+        for env, seen in reports.items():
             assert away or not seen["failed"], f"requests failed in {env}: {seen}"
             assert seen["longest_gap_ms"] <= (away or 2000), f"{env} was away: {seen}"
-            assert seen["new"]["good"] and seen["post"]["good"], f"{env} was not asked: {seen}"
+        return reports
 
+    def check(self, victim="daemon"):
+        """The wanted releases serve, nothing else is there, and the probers are content."""
+        for env in self.texts:
+            shown = self.wares.deployment(env)
+            serving = next(slot for slot in shown["slots"] if slot["phase"] == "serving")
+            assert shown["wanted"] == shown["serving"] == serving["tag"], shown
+            text = harness.wait_for(lambda env=env: self.text(env), f"an answer of {env}", 20)
+            assert text == self.texts[env][-1], \
+                f"{env} serves '{text}', not {self.texts[env]}\n{self.wares.run('incidents').out}"
+        lines = []
 
-KILLED = set()    # of AWAY: a sweep that killed nobody proves nothing
+        def agreed():    # a slot that failed goes a little later
+            lines[:] = self.census.differences()
+            return not lines
+        try:
+            harness.wait_for(agreed, "an even census", 20, 0.1)
+        except AssertionError:
+            raise AssertionError("the census differs:\n" + "\n".join(lines)) from None
+        self.victim = victim
+        for env, seen in self.look(victim).items():
+            for kind in ASKED:
+                assert seen[kind]["good"], f"{env} was not asked by {kind}: {seen}"
 
 
 def generation(world, command):
@@ -203,6 +271,9 @@ def kill_daemon(world, run):
                          f"the recovery of {run}", 90, 0.05)
         second_fired = world.record.fired(run.second)
         daemon.kill()
+    for fired_now in (fired, second_fired):
+        if fired_now:
+            FIGURES.killed("daemon")
     world.serve()
     carry_on(world, run.command, before)
     world.check()
@@ -231,7 +302,7 @@ def kill_other(world, run):
     """Whether there was something to kill."""
     before = generation(world, run.command)
     served = containers(world, run.command, ("serving",))
-    texts = world.texts[COMMANDS[run.command][0]]
+    texts = list(world.texts[COMMANDS[run.command][0]])
     world.prepare(run.command)
     world.serve(f"{run.step}=pause@{run.hit}")
     with quiet_process(world.act(run.command)) as client:
@@ -253,9 +324,9 @@ def kill_other(world, run):
     env = COMMANDS[run.command][0]
     if run.victim == "app-new" and world.text(env) == texts[-1]:
         world.texts[env] = texts    # it died under its checks: refused, and users saw nothing of it
-    world.check(AWAY[run.victim])
+    world.check(run.victim)
     if killed:
-        KILLED.add(run.victim)
+        FIGURES.killed(run.victim)
     return killed
 
 
@@ -287,14 +358,17 @@ def plan(steps, options):
     return [[run for run in voyage if run] for voyage in itertools.zip_longest(*runs.values())]
 
 
-@contextlib.contextmanager
-def worlds():
-    yield World
-
-
 def sweep(options):
     started = time.monotonic()
-    world = World()
+    drain = DRAIN["full" if options.full else "quick"]
+    secure = itertools.cycle(["prd", "stg"])    # one worker's world so, the next one's so
+
+    @contextlib.contextmanager
+    def worlds():
+        tls = next(secure)
+        yield lambda: World(drain, tls)
+
+    world = World(DRAIN["full"], "prd")
     try:
         steps = {command: record_steps(world, command) for command in COMMANDS}
     finally:
@@ -305,16 +379,29 @@ def sweep(options):
                 print(f"{command}:{name} {count}")
         return 0
     voyages = plan(steps, options)
-    runs = sum(len(voyage) for voyage in voyages)
+    planned = sum(len(voyage) for voyage in voyages)
     # How often records are written, a timer has a say in.
     account = Account(lambda world, run: (kill_other if run.victim else kill_daemon)(world, run),
                       lambda run: run.hit > 1)
+    timer = threading.Timer(options.minutes * 60, account.stopped.set)
+    timer.daemon = True
+    if options.minutes:
+        timer.start()
     account.all(voyages, worlds, options.workers)
-    print(f"release sweep: seed {options.seed}, "
+    runs = account.begun() if options.minutes else planned
+    print(f"release sweep: seed {options.seed}, {runs} of {planned} runs, "
           f"{account.line(runs, 'second or other kills')}, {time.monotonic() - started:.0f} s")
-    if spared := set(AWAY) - KILLED:
-        print(f"never killed: {', '.join(sorted(spared))}")
-    return 0 if account.good(runs) and not spared else 1
+    for line in FIGURES.lines():
+        print("  " + line)
+    missing = [f"{victim} was never killed" for victim in AWAY if not FIGURES.kills[victim]] + \
+        [f"nobody asked by {kind}" for kind in ASKED + STREAMED if not FIGURES.good[kind]]
+    if FIGURES.crossed < runs // 2:
+        missing.append("hardly an upload went on through a switch")
+    if options.full and FIGURES.commands.total() < FEWEST_COMMANDS:
+        missing.append(f"fewer than {FEWEST_COMMANDS} commands")
+    for line in missing:
+        print("  " + line)
+    return 0 if account.good(runs) and not missing else 1
 
 
 def parse(arguments):
@@ -324,6 +411,8 @@ def parse(arguments):
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--seed", type=int, default=int(os.environ.get("SEATRIAL_SEED", "1")))
+    parser.add_argument("--minutes", type=float, default=0,
+                        help="begin nothing new after so many; 0: to the end")
     parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1))
     return parser.parse_args(arguments)
 

@@ -122,6 +122,10 @@ class Account:
             self.failures.append(str(run))
             print(f"FAILED {run}\n{type(error).__name__}: {error}\n{log}", flush=True)
 
+    def begun(self):
+        """Runs that came to an end, good or not."""
+        return self.done + self.unmet + len(self.failures)
+
     def line(self, runs, extra):
         return f"{runs} runs, {self.done} good, {len(self.failures)} failed, " \
             f"{self.unmet} late hits not met, {self.extra} {extra}"

@@ -3,10 +3,14 @@
 //
 //   node prober.mjs '{"url": "http://127.0.0.1:4500", "rate": 20, "kinds": ["new", "kept"]}'
 //
-// Kinds: new (a connection each), kept (keep-alive), post (64 KB that trickle in, echoed as a
-// digest), events (server-sent events), ws (WebSocket echo), h2 (one HTTP/2 session; https only).
+// Kinds: new (a connection each), kept (keep-alive), post (64 KB that trickle in within 0.4 s,
+// echoed as a digest), upload (the same within `upload` ms, half as often), events (server-sent
+// events), ws (WebSocket echo), h2 (one HTTP/2 session; over plain HTTP with prior knowledge).
 // `rate` is per second and of each kind that asks; streams are `streams` each. Reads lines:
-// "report" answers with one line of JSON and goes on, "reset" forgets, the end of input ends it.
+// "report" answers with one line of JSON and goes on, "reset" does so and forgets, the end of input
+// ends it.
+//
+// `crossed` counts what the release before answered while later requests got the next one's answer.
 //
 // A stream that ends is not a failure: a drain ends it. It must open again at once, and what comes
 // through it must be whole.
@@ -16,9 +20,10 @@ import http2 from 'node:http2';
 import https from 'node:https';
 import net from 'node:net';
 import readline from 'node:readline';
+import tls from 'node:tls';
 
 const options = { rate: 20, streams: 2, kinds: ['new', 'kept', 'post', 'events', 'ws'],
-  timeout: 10_000, ...JSON.parse(process.argv[2]) };
+  timeout: 10_000, upload: 3000, ...JSON.parse(process.argv[2]) };
 const base = new URL(options.url);
 const library = base.protocol === 'https:' ? https : http;
 const trust = { rejectUnauthorized: false };
@@ -29,13 +34,14 @@ const digest = crypto.createHash('sha256').update(body).digest('hex');
 const kinds = {};
 // Releases by the header that the app sends, with the start of the first and last request of each.
 let releases = {};
+let newest = { from: 0 };    // the request begun last, of those answered
 let started = Date.now();
 let lastGood = Date.now();
 let longestGap = 0;
 
 function forget() {
   for (const kind of options.kinds) {
-    kinds[kind] = { asked: 0, good: 0, retried: 0, cut: 0, failed: [], times: [] };
+    kinds[kind] = { asked: 0, good: 0, retried: 0, cut: 0, crossed: 0, failed: [], times: [] };
   }
   releases = {};
   started = lastGood = Date.now();
@@ -55,11 +61,17 @@ function good(kind, from, release) {
   if (release) {
     releases[release] ??= { first: from, last: from };
     releases[release].last = Math.max(releases[release].last, from);
+    if (from >= newest.from) {
+      newest = { from, release };
+    } else if (release !== newest.release) {
+      kinds[kind].crossed += 1;
+    }
   }
 }
 
 // `from` is when the request was due, so that a late one counts with its wait.
-function request(kind, from, { agent, method = 'GET', path = '/', pieces = [] }, again = true) {
+function request(kind, from, { agent, method = 'GET', path = '/', pieces = [], pause = 0 },
+  again = true) {
   const made = library.request(new URL(path, base), { method, agent, timeout: options.timeout,
     headers: pieces.length ? { 'content-length': body.length } : {}, ...trust }, (answer) => {
     const parts = [];
@@ -92,19 +104,24 @@ function request(kind, from, { agent, method = 'GET', path = '/', pieces = [] },
       made.end();
     } else {
       made.write(pieces[next++]);
-      setTimeout(send, 100);
+      setTimeout(send, pause);
     }
   };
   send();
 }
 
-const quarters = [0, 1, 2, 3].map((n) => body.subarray(n * 16384, (n + 1) * 16384));
+// The body in `count` pieces, within `time` ms.
+const trickle = (count, time) => ({ agent: false, method: 'POST', path: '/echo',
+  pause: time / count, pieces: Array.from({ length: count }, (_, n) =>
+    body.subarray(n * body.length / count, (n + 1) * body.length / count)) });
+const posted = trickle(4, 400);
+const uploaded = trickle(16, options.upload);
 let session;
 const askers = {
   new: (from) => request('new', from, { agent: false }),
   kept: (from) => request('kept', from, { agent: keeper }),
-  post: (from) => request('post', from, { agent: false, method: 'POST', path: '/echo',
-    pieces: quarters }),
+  post: (from) => request('post', from, posted),
+  upload: (from) => request('upload', from, uploaded),
   h2: (from) => ask2(from),
 };
 
@@ -137,9 +154,10 @@ function ask2(from, again = true) {
 }
 
 function ask(kind) {
+  const pause = 1000 / options.rate * (kind === 'upload' ? 2 : 1);
   let due = Date.now();
   setInterval(() => {
-    for (; due <= Date.now(); due += 1000 / options.rate) {
+    for (; due <= Date.now(); due += pause) {
       kinds[kind].asked += 1;
       askers[kind](due);
     }
@@ -215,8 +233,11 @@ function ws() {
       socket.destroy();
     }
   }, 200);
-  const socket = net.connect(Number(base.port), base.hostname);
-  socket.on('connect', () => socket.write(`GET /ws HTTP/1.1\r\nHost: ${base.host}\r\n` +
+  const secure = base.protocol === 'https:';
+  const place = { port: Number(base.port), host: base.hostname, ...trust };
+  const socket = secure ? tls.connect(place) : net.connect(place);
+  socket.on(secure ? 'secureConnect' : 'connect', () => socket.write(
+    `GET /ws HTTP/1.1\r\nHost: ${base.host}\r\n` +
     'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n' +
     `Sec-WebSocket-Key: ${crypto.randomBytes(16).toString('base64')}\r\n\r\n`));
   socket.on('error', (error) => end(error.message));
@@ -260,7 +281,8 @@ function report() {
     const times = each.times.sort((a, b) => a - b);
     const at = (part) => times[Math.min(times.length - 1, Math.floor(times.length * part))] ?? null;
     out[kind] = { asked: each.asked, good: each.good, retried: each.retried, cut: each.cut,
-      failed: each.failed.length, p50_ms: at(0.5), p99_ms: at(0.99), max_ms: at(1) };
+      crossed: each.crossed, failed: each.failed.length, p50_ms: at(0.5), p99_ms: at(0.99),
+      max_ms: at(1) };
     out.failed.push(...each.failed.slice(0, 20).map((why) => `${kind} at ${why}`));
   }
   console.log(JSON.stringify(out));
@@ -277,5 +299,10 @@ for (const kind of options.kinds) {
   }
 }
 const input = readline.createInterface({ input: process.stdin });
-input.on('line', (line) => (line === 'reset' ? forget() : report()));
+input.on('line', (line) => {
+  report();
+  if (line === 'reset') {
+    forget();
+  }
+});
 input.on('close', () => process.exit(0));
