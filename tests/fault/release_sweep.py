@@ -368,7 +368,7 @@ def sweep(options):
         tls = next(secure)
         yield lambda: World(drain, tls)
 
-    world = World(DRAIN["full"], "prd")
+    world = World(drain, "prd")
     try:
         steps = {command: record_steps(world, command) for command in COMMANDS}
     finally:
@@ -389,7 +389,7 @@ def sweep(options):
         timer.start()
     account.all(voyages, worlds, options.workers)
     runs = account.begun() if options.minutes else planned
-    print(f"release sweep: seed {options.seed}, {runs} of {planned} runs, "
+    print(f"release sweep: seed {options.seed}, of {planned} planned "
           f"{account.line(runs, 'second or other kills')}, {time.monotonic() - started:.0f} s")
     for line in FIGURES.lines():
         print("  " + line)
