@@ -1,5 +1,6 @@
 #include "edge/files.h"
 
+#include <algorithm>
 #include <cstdint>
 
 namespace seatrial::edge {
@@ -63,13 +64,6 @@ void add_global(const Wanted& wanted, const std::filesystem::path& folder,
         "gpc0_rate(300s)");
     out.section("backend kinds");
     out.add("stick-table type string len 160 size 4k expire 2h store conn_cur");
-    out.section("backend none");
-    out.add(
-        "http-request return status 503 content-type text/plain hdr retry-after 5 "
-        "string \"nothing is deployed here yet\\n\" if { var(txn.component) -m found }");
-    out.add(
-        "http-request return status 404 content-type text/plain string "
-        "\"no route leads here\\n\"");
 }
 
 void add_binds(const std::vector<Listen>& listens, Lines& out) {
@@ -81,11 +75,19 @@ void add_binds(const std::vector<Listen>& listens, Lines& out) {
     }
 }
 
-void add_forwarding(Lines& out) {
-    // Whatever the client claims, the app sees who really called.
-    out.add("http-request set-header x-forwarded-for %[src]");
-    out.add("http-request set-header x-forwarded-proto https if { ssl_fc }");
-    out.add("http-request set-header x-forwarded-proto http unless { ssl_fc }");
+// Whatever the client claims, the app sees who really called.
+void add_forwarding(const std::vector<Listen>& listens, Lines& out) {
+    const auto secure = std::count_if(listens.begin(), listens.end(), [](const Listen& listen) {
+        return !listen.certificate.empty();
+    });
+    const std::string protocol = secure == 0 ? "http"
+                                 : static_cast<std::size_t>(secure) == listens.size()
+                                     ? "https"
+                                     : "%[ssl_fc,iif(https,http)]";
+    // The option adds it for half of what a set-header would cost.
+    out.add("http-request del-header x-forwarded-for");
+    out.add("option forwardfor header x-forwarded-for");
+    out.add("http-request set-header x-forwarded-proto " + protocol);
     out.add("http-request set-header x-forwarded-host %[req.hdr(host)]");
 }
 
@@ -93,80 +95,100 @@ std::string map_of(const std::filesystem::path& folder, const std::string& name)
     return (folder / (name + ".map")).string();
 }
 
+// The row of the site in a map of all sites.
+std::string row_of(const Site& site, const std::filesystem::path& folder, const std::string& name,
+                   const std::string& kind = "map_str") {
+    return "str(" + site.name + ")," + kind + "(" + map_of(folder, name) + ")";
+}
+
 // The slot of a request: stable, unless its share, its user or its probe header says otherwise.
+// A variable whose source is not found stays as it is.
 void add_choice(const Site& site, const std::filesystem::path& folder, Lines& out) {
-    const auto map = [&](const std::string& name) { return map_of(folder, name); };
-    const std::string name = site.name;
-    const std::string candidate = "str(" + name + "),map_str(" + map("candidate") + ",none)";
-    const std::string share = "str(" + name + "),map_str_int(" + map("share") + ",0)";
-    const std::string known = "req.cook(seatrial_share) -m int 0:999";
-    out.add("http-request set-var(txn.slot) str(" + name + "),map_str(" + map("stable") + ",none)");
-    out.add("http-request set-var(txn.share) " + share);
-    out.add("http-request set-var(txn.bucket) req.cook(seatrial_share) if { " + known + " }");
-    out.add("http-request set-var(txn.bucket) rand(1000) unless { var(txn.bucket) -m found }");
-    out.add("http-request set-var(txn.newcomer) bool(true) unless { " + known + " }");
-    out.add("http-request set-var(txn.slot) " + candidate +
-            " if { var(txn.bucket),sub(txn.share) -m int lt 0 }");
-    const std::string user = "req.cook(" + site.user_cookie + ")";
-    out.add("http-request set-var(txn.slot) " + user + ",map_str(" + map("allow-" + name) +
-            ") if { " + user + ",map_str(" + map("allow-" + name) + ") -m found }");
-    const std::string probe = "req.hdr(x-seatrial-probe),map_str(" + map("probe-" + name) + ")";
-    out.add("http-request set-var(txn.slot) " + probe + " if { " + probe + " -m found }");
-    out.add("http-request set-var(txn.probe) bool(true) if { " + probe + " -m found }");
+    const std::string canary = "{ var(txn.share) -m found }";
+    const std::string cookie = "req.cook(seatrial_share)";
+    // As a number any word would be 0.
+    const std::string known = "{ " + cookie + " -m reg ^[0-9]{1,3}$ }";
+    out.add("http-request set-var(txn.share) " + row_of(site, folder, "share", "map_str_int"));
+    out.add("http-request set-var(txn.newcomer) rand(1000) if { var(txn.share) -m int gt 0 } !" +
+            known);
+    out.add("http-request set-var(txn.slot) " + row_of(site, folder, "candidate") +
+            " if { var(txn.newcomer),sub(txn.share) -m int lt 0 }" +    //
+            " or " + canary + " " + known + " { " + cookie + ",sub(txn.share) -m int lt 0 }" +
+            " or " + canary + " { req.cook(" + site.user_cookie + "),map_str(" +
+            map_of(folder, "allow-" + site.name) + ") -m found }");
+    out.add("http-request set-var(txn.probe) req.hdr(x-seatrial-probe),map_str(" +
+            map_of(folder, "probe-" + site.name) + ")");
+    out.add("http-request set-var(txn.slot) var(txn.probe)");
     out.add("http-request del-header x-seatrial-probe");
+    out.add(
+        "http-response add-header set-cookie \"seatrial_share=%[var(txn.newcomer)]; Path=/; "
+        "Max-Age=86400; SameSite=Lax; HttpOnly\" if { var(txn.newcomer) -m found }");
 }
 
-void add_counting(const Site& site, Lines& out) {
-    out.add("http-request set-var(txn.t0) date(0,us)");
-    out.add("http-request set-var(txn.key) str(" + site.name +
-            "),concat(.,txn.slot,.),concat(,txn.component)");
-    // Probes are no users: they must not tip a gate.
-    out.add("http-request track-sc0 var(txn.key) table counts unless { var(txn.probe) -m found }");
-    out.add(
-        "http-request set-var(txn.kind) var(txn.key),concat(,,!websockets) if { "
-        "req.hdr(upgrade) -i websocket }");
-    out.add("http-request track-sc1 var(txn.kind) table kinds if { var(txn.kind) -m found }");
-    out.add("http-response set-var(txn.kind) var(txn.key),concat(,,!streams)");
-    out.add(
-        "http-response track-sc2 var(txn.kind) table kinds if { res.hdr(content-type) -m beg "
-        "text/event-stream }");
-    out.add("http-response sc-inc-gpc0(0) if { date(0,us),sub(txn.t0) gt " +
-            std::to_string(static_cast<std::int64_t>(site.slow_ms) * 1000) +
-            " } !{ var(txn.probe) -m found }");
-    out.add(
-        "http-response add-header set-cookie \"seatrial_share=%[var(txn.bucket)]; Path=/; "
-        "Max-Age=86400; SameSite=Lax; HttpOnly\" if { var(txn.newcomer) -m bool } { "
-        "var(txn.share) -m int gt 0 }");
-}
-
+// Every rule costs every request, so those of the rare cases end at their first condition, and
+// what is the same for all of a site is text, not a variable.
 void add_frontend(const Site& site, const std::filesystem::path& folder, Lines& out) {
-    const std::string routes = map_of(folder, "routes-" + site.name);
+    const std::string any_host =
+        "path,concat(/),map_beg(" + map_of(folder, "routes-" + site.name) + ")";
+    const std::string own = "{ var(txn.component) -m found }";
     out.section("frontend " + site.name);
     add_binds(site.listens, out);
     // The gate costs a quarter of the throughput, so it runs only while the map says so.
-    out.add("http-request set-var(txn.site) str(" + site.name + ")");
-    out.add("http-request lua.pause if { str(" + site.name + "),map_str(" +
-            map_of(folder, "pause") + ") -m found }");
+    out.add("http-request lua.pause " + site.name + " if { " + row_of(site, folder, "pause") +
+            " -m found }");
     // An unsafe request that broke may have been done already.
     out.add("http-request disable-l7-retry unless METH_GET or { method HEAD }");
-    out.add("http-request set-var(txn.path) path");
+    add_choice(site, folder, out);
+    // Routes of hosts of their own, where the site has any.
+    out.add("http-request set-var(txn.path) path if { " + row_of(site, folder, "hosted") +
+            " -m found }");
     out.add(
         "http-request set-var(txn.component) req.hdr(host),field(1,:),lower,"
         "concat(,txn.path,/),map_beg(" +
-        routes + ")");
-    out.add("http-request set-var(txn.component) str(*),concat(,txn.path,/),map_beg(" + routes +
-            ") unless { var(txn.component) -m found }");
-    add_choice(site, folder, out);
-    add_counting(site, out);
-    add_forwarding(out);
-    out.add("use_backend %[var(txn.key)] if { var(txn.component) -m found }");
-    out.add("default_backend none");
+        map_of(folder, "hosts-" + site.name) + ") if { var(txn.path) -m found }");
+    add_forwarding(site.listens, out);
+    // Text in place of variables: nearly every request ends at the first of these.
+    const std::string chosen = "{ var(txn.slot) -m found }";
+    const std::string stable =
+        "use_backend " + site.name + ".%[" + row_of(site, folder, "stable") + "].%[";
+    const std::string other = "use_backend " + site.name + ".%[var(txn.slot)].%[";
+    out.add(stable + any_host + "] unless " + chosen + " or " + own);
+    out.add(other + any_host + "] unless " + own);
+    out.add(stable + "var(txn.component)] unless " + chosen);
+    out.add(other + "var(txn.component)]");
+    // Where no backend has such a name.
+    out.add("default_backend none." + site.name);
+    out.section("backend none." + site.name);
+    out.add(
+        "http-request return status 503 content-type text/plain hdr retry-after 5 "
+        "string \"nothing is deployed here yet\\n\" if " +
+        own + " or { " + any_host + " -m found }");
+    out.add(
+        "http-request return status 404 content-type text/plain string "
+        "\"no route leads here\\n\"");
+}
+
+// In the backend its name is text, and so is the key.
+void add_counting(const Site& site, const std::string& key, Lines& out) {
+    out.add("http-request set-var(txn.t0) date(0,us)");
+    // Probes are no users: they must not tip a gate. What is not tracked is not counted as slow.
+    out.add("http-request track-sc0 str(" + key +
+            ") table counts unless { var(txn.probe) -m found }");
+    out.add("http-response track-sc1 str(" + key +
+            "!websockets) table kinds if { status 101 } { res.hdr(upgrade) -i websocket }");
+    // By its number: else a header that does not match is looked for once more.
+    out.add("http-response track-sc2 str(" + key +
+            "!streams) table kinds if { res.hdr(content-type,1) -m beg text/event-stream }");
+    out.add("http-response sc-inc-gpc0(0) if { date(0,us),sub(txn.t0) gt " +
+            std::to_string(static_cast<std::int64_t>(site.slow_ms) * 1000) + " }");
 }
 
 void add_backends(const Site& site, Lines& out) {
     for (const std::string_view slot : slot_names) {
         for (const auto& component : site.components) {
-            out.section("backend " + backend_name(site.name, slot, component));
+            const std::string name = backend_name(site.name, slot, component);
+            out.section("backend " + name);
+            add_counting(site, name, out);
             if (site.sticky_sessions) {
                 out.add("cookie seatrial_instance insert indirect nocache httponly");
             }
@@ -201,7 +223,7 @@ void add_previews(const Wanted& wanted, const PreviewSeats& seats,
     add_binds(wanted.preview_listens, out);
     out.add("http-request set-var(txn.seat) req.hdr(host),field(1,:),lower,map_str(" +
             map_of(folder, "previews") + ")");
-    add_forwarding(out);
+    add_forwarding(wanted.preview_listens, out);
     out.add("use_backend previews.%[var(txn.seat),field(1,/)] if { var(txn.seat) -m found }");
     out.add("default_backend previews.0");
     std::map<std::string, std::vector<std::string>> servers;    // backend → lines
@@ -245,7 +267,7 @@ std::string server_name(int instance) {
 }
 
 Maps render_maps(const Wanted& wanted, const PreviewSeats& seats) {
-    Maps out{{"stable", {}}, {"candidate", {}}, {"share", {}}, {"pause", {}}};
+    Maps out{{"stable", {}}, {"candidate", {}}, {"share", {}}, {"pause", {}}, {"hosted", {}}};
     // HAProxy knows only the maps that its configuration names.
     if (wanted.sites.empty()) {
         out = {{"pause", {}}};
@@ -254,10 +276,14 @@ Maps render_maps(const Wanted& wanted, const PreviewSeats& seats) {
         out["previews"] = {};
     }
     for (const auto& site : wanted.sites) {
-        Rows& routes = out["routes-" + site.name];
+        Rows& any_host = out["routes-" + site.name];
+        Rows& hosts = out["hosts-" + site.name];
         for (const auto& route : site.routes) {
             const std::string path = route.path.back() == '/' ? route.path : route.path + "/";
-            routes[(route.host.empty() ? "*" : route.host) + path] = route.component;
+            (route.host.empty() ? any_host : hosts)[route.host + path] = route.component;
+        }
+        if (!hosts.empty()) {
+            out["hosted"][site.name] = "yes";
         }
         if (!site.stable.empty()) {
             out["stable"][site.name] = site.stable;
@@ -309,8 +335,7 @@ std::string render_config(const Wanted& wanted, const PreviewSeats& seats,
 std::string render_pause_gate(const std::filesystem::path& folder) {
     return "local paused = Map.new(\"" + map_of(folder, "pause") +
            "\", Map._str)\n"
-           "core.register_action(\"pause\", {\"http-req\"}, function(txn)\n"
-           "  local site = txn:get_var(\"txn.site\")\n"
+           "core.register_action(\"pause\", {\"http-req\"}, function(txn, site)\n"
            "  local waited = 0\n"
            "  while paused:lookup(site) do\n"
            "    if waited >= 30000 then\n"
@@ -322,7 +347,7 @@ std::string render_pause_gate(const std::filesystem::path& folder) {
            "    core.msleep(20)\n"
            "    waited = waited + 20\n"
            "  end\n"
-           "end, 0)\n";
+           "end, 1)\n";
 }
 
 std::string structure_of(const Wanted& wanted, const std::filesystem::path& folder) {

@@ -1,255 +1,19 @@
-// Against a real HAProxy, with origins that say which of them answered.
+// Changes of a running HAProxy: switches, drains, pauses, reloads, previews, certificates.
 #include "edge/haproxy.h"
 
 #include <arpa/inet.h>
-#include <fcntl.h>
-#include <gtest/gtest.h>
-#include <signal.h>
-#include <spawn.h>
-#include <sys/wait.h>
 
 #include <atomic>
 #include <fstream>
 
+#include "edge/haproxy_fixture.h"
 #include "edge/runtime.h"
-#include "net/client.h"
-#include "net/test_server.h"
 #include "process/command.h"
-#include "support/free_port.h"
-#include "support/temp_dir.h"
 
 namespace seatrial::edge {
 namespace {
 
 using net::TestServer;
-
-Context soon(int seconds = 20) {
-    return Context().with_timeout(std::chrono::seconds(seconds));
-}
-
-// Keeps connections; /fail is a 500, /late waits 60 ms, /events streams until the end, an upgrade
-// becomes an open tunnel, all else says the name and what the request claimed.
-class Origin {
-public:
-    explicit Origin(std::string name)
-        : name_(std::move(name)),
-          server_(AF_INET, [this](int fd, int, const Context& ctx) { serve(fd, ctx); }) {}
-    Server where() const { return {"127.0.0.1", server_.port()}; }
-
-private:
-    void serve(int fd, const Context& ctx) const {
-        while (true) {
-            const std::string head = TestServer::read_until(fd, "\r\n\r\n", ctx);
-            if (!std::string_view(head).ends_with("\r\n\r\n")) {
-                return;
-            }
-            if (head.find("GET /fail") == 0) {
-                TestServer::send(fd, TestServer::answer("no", "500 No"));
-            } else if (head.find("GET /events") == 0) {
-                TestServer::send(fd,
-                                 "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n"
-                                 "data: " +
-                                     name_ + "\n\n");
-                (void)wait_fd(fd, POLLIN, ctx);
-                return;
-            } else if (head.find("pgrade: websocket") != std::string::npos) {
-                TestServer::send(fd,
-                                 "HTTP/1.1 101 Switching\r\nupgrade: websocket\r\nconnection: "
-                                 "upgrade\r\nsec-websocket-accept: "
-                                 "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n");
-                (void)wait_fd(fd, POLLIN, ctx);
-                return;
-            } else {
-                if (head.find("GET /late") == 0) {
-                    (void)wait_for(std::chrono::milliseconds(60), ctx);
-                }
-                TestServer::send(fd, TestServer::answer(name_ + "|" + head));
-            }
-        }
-    }
-    std::string name_;
-    TestServer server_;
-};
-
-class HaproxyTest : public testing::Test {
-protected:
-    void SetUp() override {
-        ASSERT_EQ(::access("/usr/sbin/haproxy", X_OK), 0) << "./dev setup installs it";
-        wanted.most_connections = 500;
-        Site site;
-        site.name = "shop";
-        site.listens = {{"127.0.0.1", test::free_port(), {}}};
-        site.components = {"web", "api"};
-        site.routes = {{"", "/", "web"}, {"", "/api", "api"}};
-        site.instances = 2;
-        site.slow_ms = 40;
-        wanted.sites = {site};
-    }
-    void TearDown() override { stop(SIGTERM); }
-
-    void start() {
-        const auto written = haproxy->write(wanted, soon());
-        ASSERT_TRUE(written) << (written ? "" : render_error(written.error()));
-        spawn();
-    }
-    void spawn() {
-        auto words = haproxy->command();
-        words[0] = "/usr/sbin/haproxy";
-        std::vector<char*> argv;
-        for (auto& word : words) {
-            argv.push_back(word.data());
-        }
-        argv.push_back(nullptr);
-        posix_spawn_file_actions_t actions;
-        posix_spawn_file_actions_init(&actions);
-        posix_spawn_file_actions_addopen(&actions, 2, (dir.path() / "log").c_str(),
-                                         O_WRONLY | O_CREAT | O_APPEND, 0600);
-        ASSERT_EQ(::posix_spawn(&pid, argv[0], &actions, nullptr, argv.data(), environ), 0);
-        posix_spawn_file_actions_destroy(&actions);
-        while (!haproxy->ping(soon())) {
-            ASSERT_EQ(::waitpid(pid, nullptr, WNOHANG), 0) << "haproxy ended";
-            ASSERT_TRUE(wait_for(std::chrono::milliseconds(5), soon()));
-        }
-    }
-    void stop(int signal) {
-        if (pid > 0) {
-            ::kill(pid, signal);
-            ::waitpid(pid, nullptr, 0);
-            pid = 0;
-        }
-    }
-    Applied apply() {
-        const auto applied = haproxy->apply(wanted, soon());
-        EXPECT_TRUE(applied) << (applied ? "" : render_error(applied.error()));
-        return applied.value_or(Applied{});
-    }
-    Counts counts(const std::string& slot) {
-        const auto out = haproxy->counts("shop", slot, soon());
-        EXPECT_TRUE(out) << (out ? "" : render_error(out.error()));
-        return out.value_or(Counts{});
-    }
-    net::ClientRequest request(const std::string& path, net::Pairs headers = {}) const {
-        net::ClientRequest out;
-        out.url = "http://127.0.0.1:" + std::to_string(site().listens[0].port) + path;
-        out.headers = std::move(headers);
-        return out;
-    }
-    // "status body-up-to-the-bar".
-    std::string get(const std::string& path, net::Pairs headers = {}) {
-        const auto response = client.request(request(path, std::move(headers)), soon());
-        if (!response) {
-            return render_error(response.error());
-        }
-        return std::to_string(response->status) + " " +
-               response->body.substr(0, response->body.find('|'));
-    }
-    void put(const std::string& slot, const Origin& web, const Origin& api) {
-        site().slots[slot] = {{"web", {web.where()}}, {"api", {api.where()}}};
-    }
-    Site& site() { return wanted.sites[0]; }
-    const Site& site() const { return wanted.sites[0]; }
-
-    test::TempDir dir;
-    Wanted wanted;
-    std::unique_ptr<Haproxy> haproxy = std::make_unique<Haproxy>(dir.path() / "edge");
-    net::Client client;
-    pid_t pid = 0;
-};
-
-TEST_F(HaproxyTest, ServesNothingThenASlotThenTheOtherAndBack) {
-    const Origin web1("web1");
-    const Origin api1("api1");
-    const Origin web2("web2");
-    const Origin api2("api2");
-    start();
-    EXPECT_EQ(get("/").substr(0, 3), "503");
-    put("a", web1, api1);
-    site().stable = "a";
-    EXPECT_FALSE(apply().reloaded);
-    EXPECT_EQ(get("/"), "200 web1");
-    EXPECT_EQ(get("/api"), "200 api1");
-    EXPECT_EQ(get("/api/x?y=/"), "200 api1");
-    EXPECT_EQ(get("/apix"), "200 web1");
-    put("b", web2, api2);
-    site().probes["b"] = Secret("tryme");
-    EXPECT_FALSE(apply().reloaded);
-    EXPECT_EQ(get("/"), "200 web1");
-    EXPECT_EQ(get("/", {{"x-seatrial-probe", "tryme"}}), "200 web2");
-    EXPECT_EQ(get("/", {{"x-seatrial-probe", "guess"}}), "200 web1");
-    site().stable = "b";
-    apply();
-    EXPECT_EQ(get("/"), "200 web2");
-    EXPECT_EQ(get("/api/x"), "200 api2");
-    site().stable = "a";
-    apply();
-    EXPECT_EQ(get("/"), "200 web1");
-    // Five for users: the probe is not counted, and the slot's parts are.
-    EXPECT_EQ(counts("a").requests, 7);
-    EXPECT_EQ(counts("b").requests, 2);
-}
-
-TEST_F(HaproxyTest, AppsSeeWhoReallyCalledAndNeverTheProbe) {
-    const Origin web("web");
-    put("a", web, web);
-    site().stable = "a";
-    site().probes["a"] = Secret("tryme");
-    start();
-    const auto answer = client.request(
-        request("/", {{"x-forwarded-for", "6.6.6.6"}, {"x-seatrial-probe", "tryme"}}), soon());
-    ASSERT_TRUE(answer);
-    EXPECT_EQ(answer->body.find("6.6.6.6"), std::string::npos);
-    EXPECT_EQ(answer->body.find("tryme"), std::string::npos);
-    EXPECT_NE(answer->body.find("x-forwarded-for: 127.0.0.1"), std::string::npos);
-}
-
-TEST_F(HaproxyTest, ACanaryIsStickyAndGoesInSmallSteps) {
-    const Origin stable("stable");
-    const Origin fresh("fresh");
-    put("a", stable, stable);
-    put("b", fresh, fresh);
-    site().stable = "a";
-    site().canary = Canary{"b", 300, {"alice"}};
-    start();
-    int hits = 0;
-    for (int user = 0; user < 200; ++user) {
-        const auto answer = client.request(request("/"), soon());
-        ASSERT_TRUE(answer);
-        const std::string cookie(answer->header("set-cookie").value_or(""));
-        const std::string share = cookie.substr(0, cookie.find(';'));
-        const std::string first = answer->body.substr(0, answer->body.find('|'));
-        hits += first == "fresh" ? 1 : 0;
-        EXPECT_EQ(get("/api", {{"cookie", share}}), "200 " + first) << "a user changes sides";
-    }
-    EXPECT_GT(hits, 30);
-    EXPECT_LT(hits, 90);
-    EXPECT_EQ(get("/", {{"cookie", "uid=alice"}}), "200 fresh");
-    EXPECT_EQ(get("/", {{"cookie", "seatrial_share=300"}}), "200 stable");
-    EXPECT_EQ(get("/", {{"cookie", "seatrial_share=299"}}), "200 fresh");
-    site().canary->per_mille = 301;
-    EXPECT_FALSE(apply().reloaded);
-    EXPECT_EQ(get("/", {{"cookie", "seatrial_share=300"}}), "200 fresh");
-    site().canary.reset();
-    apply();
-    EXPECT_EQ(get("/", {{"cookie", "uid=alice; seatrial_share=0"}}), "200 stable");
-}
-
-TEST_F(HaproxyTest, CountsFailuresOfTheAppAndOfTheEdgeAndSlowAnswers) {
-    const Origin web("web");
-    put("a", web, web);
-    site().slots["a"]["api"] = {{"127.0.0.1", test::free_port()}};    // nobody there
-    site().stable = "a";
-    start();
-    EXPECT_EQ(get("/late"), "200 web");
-    EXPECT_EQ(get("/fail").substr(0, 3), "500");
-    EXPECT_EQ(get("/api").substr(0, 3), "503");
-    const Counts seen = counts("a");
-    EXPECT_EQ(seen.requests, 3);
-    EXPECT_EQ(seen.failed_by_app, 1);
-    EXPECT_EQ(seen.failed_by_edge, 1);
-    EXPECT_EQ(seen.slow, 1);
-    EXPECT_EQ(seen.window.requests, 3);
-    EXPECT_EQ(seen.window.failed_by_app, 1);
-}
 
 // What a client holds open, until it is cancelled.
 class Holder {
@@ -579,6 +343,15 @@ TEST_F(HaproxyTest, ACertificateIsACopyThatFollowsItsFile) {
     const auto answer = client.request(asked, soon());
     ASSERT_TRUE(answer) << render_error(answer.error());
     EXPECT_EQ(answer->body.substr(0, 4), "web|");
+    EXPECT_NE(answer->body.find("x-forwarded-proto: https\r\n"), std::string::npos);
+    const auto plain = client.request(request("/", {{"x-forwarded-proto", "https"}}), soon());
+    ASSERT_TRUE(plain);
+    EXPECT_NE(plain->body.find("x-forwarded-proto: http\r\n"), std::string::npos);
+    site().listens.erase(site().listens.begin());
+    EXPECT_TRUE(apply().reloaded);
+    const auto alone = client.request(asked, soon());
+    ASSERT_TRUE(alone);
+    EXPECT_NE(alone->body.find("x-forwarded-proto: https\r\n"), std::string::npos);
     const auto before = copies();
     EXPECT_EQ(before.size(), 1U);
     make("two.example");
