@@ -74,6 +74,17 @@ def edge_worker(folder):
     return max(found)    # the worker is the master's child
 
 
+def join_groups(pid, of):
+    """A group of its own has another share of a busy machine: what is measured is the rules."""
+    for line in pathlib.Path(f"/proc/{of}/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        for mount in (controllers, "unified", "") if path != "/" else ():
+            group = pathlib.Path(f"/sys/fs/cgroup/{mount}{path}/cgroup.procs")
+            if group.exists():
+                group.write_text(str(pid))
+                break
+
+
 def load(port, pid):
     """Requests per second, and the proxy's seconds of processor per request."""
     before = procs.cpu_seconds([pid])
@@ -105,6 +116,7 @@ def measure(options, report, engine, undo):
     plain = Plain(site.folder / "plain", engine.address(slots[0]["containers"]["fe"][0]))
     undo.callback(plain.stop)
     worker = edge_worker(site.data / "edge")
+    join_groups(plain.process.pid, worker)
     ours, theirs = [], []
     for turn in range(options.rounds):
         for mine in (turn % 2 == 0, turn % 2 != 0):
@@ -113,7 +125,7 @@ def measure(options, report, engine, undo):
     rate, plain_rate = (statistics.median(each[0] for each in side) for side in (ours, theirs))
     cost, plain_cost = (statistics.median(each[1] for each in side) for side in (ours, theirs))
     report.add("Plain HAProxy's requests per second ÷ the edge's, pause gate installed",
-               plain_rate / rate, "×", 1 / 0.9,
+               statistics.median(his[0] / mine[0] for mine, his in zip(ours, theirs)), "×", 1 / 0.9,
                f"{rate:.0f} against {plain_rate:.0f} per second; wrk, proxy and nginx share the cores")
     report.add("Processor time of the edge per request ÷ plain HAProxy's", cost / plain_cost, "×",
                None, f"{cost * 1e6:.0f} against {plain_cost * 1e6:.0f} µs")
