@@ -68,13 +68,13 @@ class Census:
 
     def maps(self, deployments):
         """{file: {key: value}} of the worker and of the disk."""
-        wanted = {"stable": {}, "candidate": {}, "share": {}, "pause": {}}
+        wanted = {"stable": {}, "candidate": {}, "share": {}, "pause": {}, "hosted": {}}
         for env, (_, status) in deployments.items():
             site = self.site_name(env)
             wanted["stable"][site] = status["state"]["stable"]
             wanted["probe-" + site] = {value: slot for slot, value in status["probes"].items()}
             wanted["allow-" + site] = {}
-            wanted["routes-" + site] = {"*/": "web"}
+            wanted["routes-" + site], wanted["hosts-" + site] = {"/": "web"}, {}
             yield f"probes of {env}", set(), set(status["probes"]) - set(status["state"]["slots"])
         files = {path.stem: path for path in self.folder.glob("*.map")}
         yield "map files", wanted, {name: rows(path.read_text().splitlines())
