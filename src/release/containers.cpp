@@ -60,12 +60,17 @@ Status check_runs(docker::Engine& engine, const Component& part, const docker::C
                                   " before it was healthy\n" + log_end(engine, seen.name, ctx));
 }
 
-Status await_one(docker::Engine& engine, const Component& part, const Instance& instance,
-                 const Context& ctx) {
-    net::Client client;
+net::ClientRequest health_request(const Component& part, const Instance& instance) {
     net::ClientRequest request;
     request.url = "http://" + instance.server.address + ":" + std::to_string(instance.server.port) +
                   (part.health.empty() ? "/" : part.health);
+    return request;
+}
+
+Status await_one(docker::Engine& engine, const Component& part, const Instance& instance,
+                 const Context& ctx) {
+    net::Client client;
+    const net::ClientRequest request = health_request(part, instance);
     std::string seen = "nothing answered";
     milliseconds pause = first_pause;
     milliseconds patience = first_patience;
@@ -96,6 +101,18 @@ Status await_worker(docker::Engine& engine, const Component& part, const Instanc
     TRY(wait_for(worker_settles, ctx));
     TRY_ASSIGN(const auto seen, docker::inspect_container(engine, instance.container, ctx));
     return check_runs(engine, part, seen, ctx);
+}
+
+// Whatever the answers: a connection alone may be the kernel's, while it takes a process down.
+bool all_answer(const Content& content, const Instances& instances, const Context& ctx) {
+    net::Client client;
+    return std::ranges::all_of(content.components, [&](const Component& part) {
+        return part.worker || std::ranges::all_of(instances.at(part.name), [&](const auto& one) {
+                   return client
+                       .request(health_request(part, one), ctx.with_timeout(first_patience))
+                       .has_value();
+               });
+    });
 }
 
 // Calls `work` for each instance on a thread of its own; the first error.
@@ -167,6 +184,21 @@ Status await_health(docker::Engine& engine, const Content& content, const Instan
         }
     }
     return all_at_once(works);
+}
+
+Result<bool> restart_ended(docker::Engine& engine, const Content& content, const Owner& owner,
+                           Instances* instances, const Context& ctx) {
+    if (all_answer(content, *instances, ctx)) {
+        return false;
+    }
+    // Its error says that the engine knows of the end by now.
+    const Status fit = await_health(engine, content, *instances, ctx);
+    if (fit || is_passing(fit.error())) {
+        return fit.map([] { return false; });
+    }
+    TRY(start_instances(engine, content, owner, instances, ctx));
+    TRY(await_health(engine, content, *instances, ctx));
+    return true;
 }
 
 bool is_passing(const Error& error) {

@@ -41,6 +41,11 @@ Status start_instances(docker::Engine& engine, const Content& content, const Own
 // end of its log when one ends or does not answer in time.
 Status await_health(docker::Engine& engine, const Content& content, const Instances& instances,
                     const Context& ctx);
+// Before users reach them: starts those again that ended since they were healthy, and waits for
+// their health. The engine may tell of an end late, so the apps are asked first. True: there were
+// some, and where they are to be reached may have changed. Errors: as the two above.
+Result<bool> restart_ended(docker::Engine& engine, const Content& content, const Owner& owner,
+                           Instances* instances, const Context& ctx);
 // Of all these: nothing is wrong with the release. The engine or a source of variables does not
 // answer, or something newer is wanted.
 bool is_passing(const Error& error);

@@ -9,7 +9,7 @@ namespace seatrial::release {
 namespace {
 
 constexpr auto start_time = std::chrono::seconds(10);
-constexpr std::chrono::milliseconds longest_pause{500};
+constexpr std::chrono::milliseconds longest_pause{100};    // users wait meanwhile
 
 }    // namespace
 

@@ -17,6 +17,9 @@ namespace {
 
 using nlohmann::json;
 
+// The edge asks a server that was down twice, 500 ms apart, before it sends users there again.
+constexpr std::chrono::milliseconds edge_trusts{1500};
+
 std::vector<std::string> told(const std::vector<Finding>& findings) {
     std::vector<std::string> out;
     out.reserve(findings.size());
@@ -29,6 +32,14 @@ std::vector<std::string> told(const std::vector<Finding>& findings) {
 std::string tag_of(const Standing& standing, const std::string& slot) {
     const auto content = standing.contents.find(slot);
     return content == standing.contents.end() ? "" : content->second.tag;
+}
+
+// The slot that users are about to reach; "": they stay where they are.
+std::string slot_ahead(const Standing& standing) {
+    const std::string& due = standing.due->kind;
+    return due == "switched" ? standing.state.stable
+           : due == "share"  ? slot_of(standing.state, standing.state.wanted)
+                             : "";
 }
 
 }    // namespace
@@ -174,6 +185,17 @@ Status Reconciler::share(Look& now, const Action& action, const Context& ctx) {
 }
 
 Status Reconciler::catch_up(Look& now, const Context& ctx) {
+    if (const std::string slot = slot_ahead(now.standing); !slot.empty()) {
+        const auto again = restart_ended(parts_.engine, now.standing.contents.at(slot),
+                                         owner_of(now, slot), &now.standing.instances[slot], ctx);
+        if (!again && is_passing(again.error())) {
+            return tl::unexpected(again.error());
+        }
+        if (again.value_or(false)) {
+            TRY(save(now, {make_event(now.life, "revived", {{"slot", slot}})}));
+            TRY(wait_for(edge_trusts, ctx));
+        }    // What cannot start again is for revive() to judge.
+    }
     const auto before = std::chrono::steady_clock::now();
     TRY(parts_.edge.refresh(ctx));
     const auto took = std::chrono::duration_cast<std::chrono::microseconds>(

@@ -334,12 +334,14 @@ class Daemon:
 
     def wait_ready(self, seconds=30):
         """True when it answers, False when it ended first."""
-        def answered():
-            if self.process.poll() is not None:
-                return "ended"
-            answer = self.site.get("/readyz")
-            return "ready" if answer and answer[0] == 200 else None
-        return wait_for(answered, "the daemon to answer", seconds) == "ready"
+        return wait_for(self.state, "the daemon to answer", seconds) == "ready"
+
+    def state(self):
+        """"ready", "ended", or None: neither yet."""
+        if self.process.poll() is not None:
+            return "ended"
+        answer = self.site.get("/readyz")
+        return "ready" if answer and answer[0] == 200 else None
 
     def wait_end(self, seconds=30):
         """The exit code; AssertionError when it lives on."""

@@ -3,6 +3,7 @@ stops asking, against a real Docker engine and a real HAProxy."""
 import contextlib
 import os
 import re
+import signal
 import socket
 
 import harness
@@ -155,6 +156,30 @@ def test_kill_9_of_the_daemon_and_of_the_edge(wares):
     assert prober.stop()["failed"] == []
     os.kill(wares.edge_worker(), 9)
     harness.wait_for(lambda: answers(wares, "prd") == "two here", "the edge's return", 5)
+
+
+def test_an_app_that_dies_right_before_the_switch_fails_nobody(wares, engine):
+    record = wares.site.folder / "record"
+    record.touch()
+    record.chmod(0o666)
+    wares.site.serve({"SEATRIAL_FAILPOINTS": "release.promoted=pause@2",
+                      "SEATRIAL_FAILPOINT_RECORD": str(record)}).wait_ready()
+    wares.run("deploy", "stg", "--wait")
+    prober = Prober(wares.url("stg"), kinds=["new", "kept", "post"])
+    release, text = wares.build()
+    client = wares.start("deploy", "stg", "--release", release, "--wait")
+    harness.wait_for(lambda: "fired release.promoted" in record.read_text(), "the switch", 60)
+    (container,) = next(slot for slot in wares.deployment("stg")["slots"]
+                        if slot["phase"] == "serving")["containers"]["web"]
+    os.kill(engine.pid(container), signal.SIGKILL)
+    with record.open("a") as lines:
+        lines.write("resume release.promoted\n")
+    out, err = client.communicate(timeout=60)
+    assert client.returncode == 0, out + err
+    harness.wait_for(lambda: answers(wares, "stg") == text, "the new release", 20)
+    asked = prober.stop()
+    assert asked["failed"] == [] and asked["new"]["good"] > 20, asked
+    assert "ended by itself and was started again" in wares.run("history", "stg").out
 
 
 def test_what_cannot_be_done_is_said(wares):

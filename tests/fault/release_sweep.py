@@ -142,10 +142,12 @@ class World:
                 undo.callback(self.probers[env].stop)
             self.close = undo.pop_all().close
 
-    def serve(self, armed=""):
+    def serve(self, armed="", stands=lambda: False):
+        """`stands`: whether the daemon stands still at a step; it may before it answers."""
         env = {"SEATRIAL_FAILPOINT_RECORD": str(self.record.path), "SEATRIAL_FAILPOINTS": armed}
         daemon = self.site.serve({name: value for name, value in env.items() if value})
-        ready = daemon.wait_ready()
+        ready = harness.wait_for(
+            lambda: "stands" if stands() else daemon.state(), "the daemon to answer") != "ended"
         assert ready or armed, f"the daemon does not start\n{self.site.daemon_logs()}"
         return daemon
 
@@ -217,7 +219,7 @@ class World:
         self.victim = victim
         for env, seen in self.look(victim).items():
             for kind in ASKED:
-                assert seen[kind]["good"], f"{env} was not asked by {kind}: {seen}"
+                assert seen[kind]["asked"], f"{env} was not asked by {kind}: {seen}"
 
 
 def generation(world, command):
@@ -288,14 +290,29 @@ def containers(world, command, phases):
             for names in slot.get("containers", {}).values() for name in names]
 
 
-def victims(world, run, served):
+def victims(world, run, served, asked):
     """Process ids. Before its start there is no new app; once it has users it is the serving one."""
     if run.victim == "edge":
         return [world.wares.edge_worker()]
+    if run.victim == "app-new" and not asked:
+        return []
     names = served if run.victim == "app-old" else \
         containers(world, run.command, ("starting", "ready", "checked"))
     pids = [world.engine.pid(name) for name in names]
     return [pid for pid in pids if pid]
+
+
+def strike(world, run, served, asked=True):
+    """Kills the victim; whether there was one. `asked`: the command was given already."""
+    if run.victim == "engine":
+        world.engine.tell("crash")
+        world.engine.tell("start")
+        world.engine.open_socket()
+        return True
+    pids = victims(world, run, served, asked)
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    return bool(pids)
 
 
 def kill_other(world, run):
@@ -304,21 +321,20 @@ def kill_other(world, run):
     served = containers(world, run.command, ("serving",))
     texts = list(world.texts[COMMANDS[run.command][0]])
     world.prepare(run.command)
-    world.serve(f"{run.step}=pause@{run.hit}")
-    with quiet_process(world.act(run.command)) as client:
-        harness.wait_for(lambda: world.record.fired(run.step) or client.poll() is not None,
-                         f"{run} to be reached", 90, 0.01)
-        if run.victim == "engine":
-            killed = True
-            world.engine.tell("crash")
-            world.engine.tell("start")
-            world.engine.open_socket()
-        else:
-            pids = victims(world, run, served)
-            killed = bool(pids)
-            for pid in pids:
-                os.kill(pid, signal.SIGKILL)
+    def stands():
+        return world.record.fired(run.step)
+    daemon = world.serve(f"{run.step}=pause@{run.hit}", stands)
+    early = stands()
+    if early:
+        killed = strike(world, run, served, False)
         world.record.resume(run.step)
+        daemon.wait_ready()
+    with quiet_process(world.act(run.command)) as client:
+        if not early:
+            harness.wait_for(lambda: stands() or client.poll() is not None,
+                             f"{run} to be reached", 90, 0.01)
+            killed = strike(world, run, served)
+            world.record.resume(run.step)
         client.communicate(timeout=90)
     carry_on(world, run.command, before)
     env = COMMANDS[run.command][0]
