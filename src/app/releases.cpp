@@ -35,17 +35,7 @@ Releases::Releases(const ReleaseParts& parts)
     : parts_(parts),
       engine_(parts.docker_socket, parts.instance),
       sources_(make_sources()),
-      watcher_([this](const std::string&) {
-          // The edge ended: users wait for it.
-          parts_.subjects.submit(
-              {[this] {
-                   const auto back = edge_.refresh(stop_.context().with_timeout(refresh_time));
-                   if (!back && !stop_.context().cancelled()) {
-                       log::error("the edge cannot be started again", back.error());
-                   }
-               },
-               "", "edge"});
-      }),
+      watcher_([this](const std::string&) { bring_edge_back(); }),
       edge_(parts.records, parts.data / "edge", haproxy,
             [this](const std::vector<std::string>& argv, const Context& ctx) {
                 return launch_edge(argv, ctx);
@@ -77,6 +67,18 @@ Status Releases::launch_edge(const std::vector<std::string>& argv, const Context
     }
     watch_edge();
     return {};
+}
+
+// Users wait for it.
+void Releases::bring_edge_back() {
+    parts_.subjects.submit({[this] {
+                                const auto back =
+                                    edge_.refresh(stop_.context().with_timeout(refresh_time));
+                                if (!back && !stop_.context().cancelled()) {
+                                    log::error("the edge cannot be started again", back.error());
+                                }
+                            },
+                            "", "edge"});
 }
 
 void Releases::watch_edge() {
@@ -151,6 +153,9 @@ Status Releases::start() {
     watch();
     TRY(reconciler_.wake_all(stop_.context().with_timeout(refresh_time)));
     watch_edge();
+    if (!watcher_.watches(edge_run())) {
+        bring_edge_back();    // it ended since it was asked
+    }
     move_pointers();    // whoever died before it did
     return {};
 }

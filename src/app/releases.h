@@ -51,6 +51,7 @@ private:
     void expire_approvals();
     Status launch_edge(const std::vector<std::string>& argv, const Context& ctx);
     void watch_edge();
+    void bring_edge_back();
     std::string edge_run() const;
 
     ReleaseParts parts_;

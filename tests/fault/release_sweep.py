@@ -366,6 +366,8 @@ def plan(steps, options):
             name, count = steps[command][-1]
             if victim != "app-new":
                 runs[command].append(Run(command, name, count, victim=victim))
+        # While the daemon starts, which watches the edge a little later.
+        runs["rollback"].append(Run("rollback", "edge.switched", 1, victim="edge"))
         # It is there, and nobody is on it yet, at one of these.
         runs["deploy"] += [Run("deploy", "edge.filled", hit, victim="app-new")
                            for hit in range(2, dict(steps["deploy"])["edge.filled"] + 1)]
