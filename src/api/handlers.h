@@ -25,6 +25,8 @@ http::Response get_build_log(Services&, const http::Request&, const Context&);
 http::Response list_releases(Services&, const http::Request&, const Context&);
 http::Response post_deployment(Services&, const http::Request&, const Context&);
 http::Response post_rollback(Services&, const http::Request&, const Context&);
+http::Response post_restore(Services&, const http::Request&, const Context&);
+http::Response list_snapshots(Services&, const http::Request&, const Context&);
 http::Response post_resume(Services&, const http::Request&, const Context&);
 http::Response list_deployments(Services&, const http::Request&, const Context&);
 http::Response get_history(Services&, const http::Request&, const Context&);

@@ -68,6 +68,17 @@ Result<release::Deploying> start(Services& services, const store::Approval& appr
             {approval.app, approval.env, approval.subject, approval.asked_by, approval.reason, {}},
             decision);
     }
+    if (approval.action == approval::restore_action) {
+        const json data = json::parse(approval.data, nullptr, false);
+        return services.releases.restore_approved({approval.app,
+                                                   approval.env,
+                                                   approval.subject,
+                                                   data.value("discard", false),
+                                                   approval.asked_by,
+                                                   approval.reason,
+                                                   {}},
+                                                  decision);
+    }
     // The yes is bound to the differences that were shown: others are refused with it.
     const Wanted same{approval.app,
                       approval.env,
@@ -112,7 +123,8 @@ approval::Rules approval_rules(const Services& services, const config::Environme
                                std::string_view action) {
     approval::Rules rules;
     rules.required = environment.approval &&
-                     (action == approval::deploy_action || environment.approval_rollback);
+                     (action != approval::rollback_action || environment.approval_rollback);
+    rules.unseen = action == approval::deploy_action && !environment.approval_off;
     rules.approvers = environment.approvers;
     rules.self = environment.approval_self;
     rules.expires = environment.approval_expires;

@@ -160,14 +160,6 @@ Result<json> deployment_json(const store::Life& life) {
     return out;
 }
 
-Result<std::vector<store::Life>> deployments(Services& services, const http::Request& request) {
-    store::LifeFilter filter;
-    filter.kind = release::deployment_kind;
-    filter.app = query(request, "app");
-    filter.env = query(request, "env");
-    return services.parts.records.lives(filter);
-}
-
 struct EventSource {
     std::string life, app, env;
 };
@@ -195,17 +187,6 @@ Result<json> history_of(Services& services, const std::vector<EventSource>& sour
     return out;
 }
 
-http::Response accepted(Services& services, const Result<release::Deploying>& in) {
-    if (!in) {
-        return http::problem(in.error());
-    }
-    json out = deploying_json(*in);
-    if (in->waits) {
-        out = {{"approval", approval_json(services, *in->waits)}, {"after", in->after}};
-    }
-    return answer(202, out);
-}
-
 // What would be done, as an approval shows it.
 http::Response rehearsed(const Result<release::Rehearsal>& in) {
     if (!in) {
@@ -218,8 +199,27 @@ http::Response rehearsed(const Result<release::Rehearsal>& in) {
 
 }    // namespace
 
+Result<std::vector<store::Life>> deployments(Services& services, const http::Request& request) {
+    store::LifeFilter filter;
+    filter.kind = release::deployment_kind;
+    filter.app = query(request, "app");
+    filter.env = query(request, "env");
+    return services.parts.records.lives(filter);
+}
+
 json deploying_json(const release::Deploying& in) {
     return {{"life", in.life}, {"generation", in.generation}, {"after", in.after}};
+}
+
+http::Response accepted(Services& services, const Result<release::Deploying>& in) {
+    if (!in) {
+        return http::problem(in.error());
+    }
+    json out = deploying_json(*in);
+    if (in->waits) {
+        out = {{"approval", approval_json(services, *in->waits)}, {"after", in->after}};
+    }
+    return answer(202, out);
 }
 
 Result<release::DeployRequest> make_deploy_request(Services& services, const Wanted& wanted,

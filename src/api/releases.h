@@ -40,6 +40,10 @@ nlohmann::json look_at_environments(const config::Server& server, const secrets:
 Result<release::DeployRequest> make_deploy_request(Services& services, const Wanted& wanted,
                                                    const Context& ctx);
 nlohmann::json deploying_json(const release::Deploying& in);
+// 202, with what follows it or the approval that it waits for.
+http::Response accepted(Services& services, const Result<release::Deploying>& in);
+// Of ?app in ?env.
+Result<std::vector<store::Life>> deployments(Services& services, const http::Request& request);
 
 // Who decides about `action` there: without approvers root and the daemon's owner.
 approval::Rules approval_rules(const Services& services, const config::Environment& environment,

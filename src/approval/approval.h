@@ -16,6 +16,7 @@ namespace seatrial::approval {
 // Of an environment, as its configuration says now.
 struct Rules {
     bool required = false;
+    bool unseen = false;    // required for a migration of which no SQL tells what it does
     std::vector<std::string> approvers;    // "unix:alice", "uid:1000", ...; never empty
     bool self = true;                      // who asked may approve, too
     std::chrono::milliseconds expires{4 * 3'600'000};
@@ -23,6 +24,7 @@ struct Rules {
 
 inline constexpr std::string_view deploy_action = "deploy";
 inline constexpr std::string_view rollback_action = "rollback";
+inline constexpr std::string_view restore_action = "restore";    // its subject: a snapshot's id
 
 // States of a request; all but `open` are final.
 inline constexpr std::string_view open_state = "open";

@@ -1,5 +1,6 @@
 #include "cli/deploying.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/clock.h"
@@ -61,11 +62,13 @@ Result<Outcome> follow(DaemonClient& daemon, const json& deploying, bool receipt
                 std::printf("  %s\n", line.c_str());
             }
             std::fflush(stdout);
-            const bool bad = kind == "failed" || kind == "reverted" || kind == "stopped";
+            const bool bad = kind == "failed" || kind == "reverted" || kind == "stopped" ||
+                             kind == "restore_refused";
             // Switched with checks still to come: they may take it back.
             const bool there =
                 kind == "proved" || (kind == "switched" && !data.value("proving", false));
-            const bool good = kind == "receipt" || kind == "settled" || (there && !receipt);
+            const bool good =
+                kind == "receipt" || kind == "settled" || kind == "restored" || (there && !receipt);
             if (bad || good) {
                 out = {kind, data};
             }
@@ -77,7 +80,8 @@ Result<Outcome> follow(DaemonClient& daemon, const json& deploying, bool receipt
 
 int finish(const Outcome& outcome, const std::string& env, const Globals& globals) {
     const bool good = outcome.kind == "switched" || outcome.kind == "proved" ||
-                      outcome.kind == "receipt" || outcome.kind == "settled";
+                      outcome.kind == "receipt" || outcome.kind == "settled" ||
+                      outcome.kind == "restored";
     if (good || globals.json) {
         return good ? 0 : 1;
     }
@@ -88,7 +92,9 @@ int finish(const Outcome& outcome, const std::string& env, const Globals& global
     }
     const std::string why =
         text_of(outcome.data, "message", true) + text_of(outcome.data, "why", true);
-    std::fprintf(stderr, "seatrial: %s in %s: %s\n", outcome.kind.c_str(), printable(env).c_str(),
+    std::string what = outcome.kind;
+    std::ranges::replace(what, '_', ' ');
+    std::fprintf(stderr, "seatrial: %s in %s: %s\n", what.c_str(), printable(env).c_str(),
                  why.c_str());
     if (const std::string hint = text_of(outcome.data, "hint", true); !hint.empty()) {
         std::fprintf(stderr, "  %s\n", hint.c_str());
@@ -97,6 +103,8 @@ int finish(const Outcome& outcome, const std::string& env, const Globals& global
         std::fprintf(stderr,
                      "  Nothing moves until you decide: `seatrial rollback %s` takes it back.\n",
                      printable(env).c_str());
+    } else if (outcome.kind == "restore_refused") {
+        std::fprintf(stderr, "  The database was not changed.\n");
     } else {
         std::fprintf(stderr, "  Users stay on the release before.\n");
     }

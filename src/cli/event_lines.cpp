@@ -49,12 +49,16 @@ std::string migrating(const json& data) {
     return out;
 }
 
+std::string restored(const json& data) {
+    const std::string lost = text_of(data, "lost");
+    const std::string kept = text_of(data, "kept");
+    return "the database is that of " + text_of(data, "snapshot") +
+           "; lost: " + (lost.empty() ? "nothing" : lost + "; the copy " + kept + " has it");
+}
+
 std::string snapshot(const json& data) {
-    char size[32];
-    std::snprintf(size, sizeof size, "%.1f MB",
-                  static_cast<double>(data.value("bytes", 0LL)) / 1e6);
-    return "kept a copy of the database, " + std::string(size) + " in " + took(data) + ": " +
-           text_of(data, "file");
+    return "kept a copy of the database, " + megabytes(data.value("bytes", 0LL)) + " in " +
+           took(data) + ": " + text_of(data, "file");
 }
 
 std::string deploy(const json& data) {
@@ -116,6 +120,16 @@ constexpr Line lines[] = {
      [](const json& data) { return "starting " + text_of(data, "tag") + " in " + slot_of(data); }},
     {"healthy", [](const json& data) { return "healthy after " + took(data); }},
     {"snapshot", snapshot},
+    {"restore",
+     [](const json& data) {
+         return "puts " + text_of(data, "snapshot") + " back" +
+                (data.value("discard", false) ? ", whatever was written since" : "");
+     }},
+    {"restored", restored},
+    {"restore_refused",
+     [](const json& data) {
+         return text_of(data, "snapshot") + " was not put back: " + text_of(data, "message", true);
+     }},
     {"migrating", migrating},
     {"migrated", [](const json& data) { return "the database is migrated, " + took(data); }},
     {"deploy", deploy},

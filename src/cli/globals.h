@@ -51,6 +51,8 @@ struct DeployOptions {
     std::string log;    // of releases: whose build's log
     bool wait = false, no_wait = false;
     bool allow_differences = false, dry_run = false;
+    std::string snapshot;    // id
+    bool discard = false;    // of restore: what was written since
 };
 struct ApprovalOptions {
     std::string id, reason;
@@ -87,6 +89,8 @@ int run_build(const DeployOptions& options, const Globals& globals);
 int run_deploy(const DeployOptions& options, const Globals& globals);
 int run_promote(const DeployOptions& options, const Globals& globals);
 int run_rollback(const DeployOptions& options, const Globals& globals);
+int run_snapshots(const DeployOptions& options, const Globals& globals);
+int run_restore(const DeployOptions& options, const Globals& globals);
 int run_resume(const DeployOptions& options, const Globals& globals);
 int run_releases(const DeployOptions& options, const Globals& globals);
 int run_history(const DeployOptions& options, const Globals& globals);

@@ -150,6 +150,12 @@ void print_moved(const nlohmann::json& preview) {
                 changes.c_str(), printable(moved->value("reason", "")).c_str());
 }
 
+std::string megabytes(std::int64_t bytes) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%.1f MB", static_cast<double>(bytes) / 1e6);
+    return text;
+}
+
 std::string text_of(const nlohmann::json& object, const char* member, bool keep_newlines) {
     const auto found = object.find(member);
     return found != object.end() && found->is_string()

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <cstdint>
 #include <cstdio>
 #include <map>
 #include <mutex>
@@ -29,6 +30,8 @@ void print_moved(const nlohmann::json& preview);
 void print_json(const nlohmann::json& document);
 // A text member, safe to print; "" when there is none.
 std::string text_of(const nlohmann::json& object, const char* member, bool keep_newlines = false);
+
+std::string megabytes(std::int64_t bytes);    // "1.2 MB"
 
 // The steps of a plan as they happen: redrawn in place on a terminal, a line per ended step
 // elsewhere. Thread: one caller; a thread of its own keeps the times moving.

@@ -59,6 +59,23 @@ std::vector<Command> release_commands() {
              add_watching(app, o.deploy);
          },
          [](Options& o) { return run_rollback(o.deploy, o.globals); }},
+        {"snapshots", "copies of an environment's database, each made before a migration",
+         [](CLI::App& app, Options& o) {
+             app.add_option("ENV", o.deploy.env, "environment")->required();
+             add_app(app, o.deploy);
+         },
+         [](Options& o) { return run_snapshots(o.deploy, o.globals); }},
+        {"restore", "put a copy of an environment's database back, if nothing would be lost",
+         [](CLI::App& app, Options& o) {
+             app.add_option("ENV", o.deploy.env, "environment")->required();
+             app.add_option("SNAPSHOT", o.deploy.snapshot, "its id")->required();
+             app.add_flag("--discard", o.deploy.discard,
+                          "also what was written since, once it was told; a copy of it is kept");
+             add_app(app, o.deploy);
+             app.add_option("--reason", o.deploy.reason, "for the history");
+             app.add_flag("--no-wait", o.deploy.no_wait, "return once it is accepted");
+         },
+         [](Options& o) { return run_restore(o.deploy, o.globals); }},
         {"resume", "let automation deploy again after a rollback by hand",
          [](CLI::App& app, Options& o) {
              app.add_option("ENV", o.deploy.env, "environment")->required();

@@ -248,6 +248,36 @@ int run_rollback(const DeployOptions& options, const Globals& globals) {
                     });
 }
 
+int run_snapshots(const DeployOptions& options, const Globals& globals) {
+    return with_app(
+        options.app, globals,
+        [&](DaemonClient& daemon, const std::string& app, const Context& ctx) {
+            return print_list(
+                daemon.get("/api/v1/snapshots?app=" + encode(app) + "&env=" + encode(options.env),
+                           ctx),
+                globals, {"SNAPSHOT", "MADE", "BEFORE", "SERVED THEN", "SIZE"},
+                [](const json& one) {
+                    return std::vector<std::string>{text_of(one, "id"), text_of(one, "at"),
+                                                    text_of(one, "before"), text_of(one, "serving"),
+                                                    megabytes(one.value("bytes", 0LL))};
+                },
+                "There are no copies; release.migrate.snapshot makes one before each migration.");
+        });
+}
+
+int run_restore(const DeployOptions& options, const Globals& globals) {
+    return with_app(options.app, globals,
+                    [&](DaemonClient& daemon, const std::string& app, const Context& ctx) {
+                        return deploy_and_follow(daemon, "/api/v1/snapshots/restore",
+                                                 {{"app", app},
+                                                  {"env", options.env},
+                                                  {"snapshot", options.snapshot},
+                                                  {"discard", options.discard},
+                                                  {"reason", options.reason}},
+                                                 options, globals, ctx);
+                    });
+}
+
 int run_resume(const DeployOptions& options, const Globals& globals) {
     return with_app(options.app, globals,
                     [&](DaemonClient& daemon, const std::string& app, const Context& ctx) {

@@ -93,6 +93,7 @@ void read_environment(const Node& node, Environment& out) {
     if (const Node* approval = node.find("approval")) {
         out.approval = true;
         read(*approval, "required", out.approval);
+        out.approval_off = !out.approval;
         read(*approval, "approvers", out.approvers);
         read(*approval, "expires", out.approval_expires);
         read(*approval, "self", out.approval_self);

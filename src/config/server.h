@@ -29,6 +29,7 @@ struct Environment {
     Limits limits;
     std::vector<std::string> branches;    // globs allowed; empty = any
     bool approval = false;                // a person must say yes first
+    bool approval_off = false;            // said in so many words
     std::vector<std::string> approvers;
     bool approval_self = true;         // also who asked
     bool approval_rollback = false;    // for rollbacks, too

@@ -77,8 +77,9 @@ Result<docker::ContainerSpec> make_spec(const Content& content, const Component&
     TRY_ASSIGN(spec.environment, given.environment_of(part, ctx));
     spec.labels = owner.labels;
     for (const auto& key : content.key_files) {
-        spec.mounts.push_back(
-            {.folder = (owner.keys / key.name).string(), .target = key.target, .read_only = true});
+        spec.mounts.push_back({.folder = (owner.folder / key.name).string(),
+                               .target = key.target,
+                               .read_only = true});
     }
     spec.labels["seatrial.component"] = part.name;
     spec.memory_bytes = part.memory_bytes;

@@ -12,6 +12,7 @@
 #include "net/client.h"
 #include "release/container_spec.h"
 #include "release/key_files.h"
+#include "release/phase_file.h"
 
 namespace seatrial::release {
 namespace {
@@ -35,6 +36,9 @@ Status start_one(docker::Engine& engine, const Content& content, const Component
     if (!before) {
         TRY_ASSIGN(docker::ContainerSpec spec, make_spec(content, part, name, owner, given, ctx));
         spec.networks[0].aliases = {part.name};
+        if (part.worker) {
+            show_phase(owner.folder, spec);
+        }
         TRY(make_one(engine, spec, ctx));
     } else {
         TRY(docker::check_ours(engine, before->labels, "container " + name));
@@ -149,7 +153,10 @@ Instances choose_instances(const Content& content, const std::string& instance,
 
 Status start_instances(docker::Engine& engine, const Content& content, const Owner& owner,
                        Instances* instances, const Context& ctx) {
-    TRY(copy_key_files(content.key_files, owner.keys));
+    TRY(copy_key_files(content.key_files, owner.folder));
+    if (has_workers(content)) {
+        TRY(write_phase(owner.folder, owner.live));
+    }
     TRY(ensure_network(engine, owner, ctx));
     TRY(ensure_volumes(engine, content, owner, ctx));
     Given given(content, owner.sources);

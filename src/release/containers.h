@@ -19,11 +19,12 @@ inline constexpr const char* engine_place = "docker";
 // Whose containers they are.
 struct Owner {
     docker::Labels labels;
-    std::filesystem::path keys;    // the slot's copies of key files, made when they are not there
+    std::filesystem::path folder;    // the slot's own: copies of key files, what its workers read
     // The slot's own: components find each other there by name, and none of another release.
     std::string network;
     std::string site;                 // begins the names of its volumes
     secrets::Sources sources = {};    // asked when a container is made
+    bool live = false;                // users are on the slot, or were
 };
 // A volume of ours, the same for all releases of the site.
 std::string volume_name(const std::string& site, const std::string& name);

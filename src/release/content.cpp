@@ -1,5 +1,6 @@
 #include "release/content.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "release/queues.h"
@@ -99,6 +100,10 @@ config::SecretSource source_of(const json& in) {
 
 }    // namespace
 
+bool has_workers(const Content& content) {
+    return std::ranges::any_of(content.components, &Component::worker);
+}
+
 json to_json(const Content& content) {
     json parts = json::array();
     for (const auto& part : content.components) {
@@ -120,6 +125,7 @@ json to_json(const Content& content) {
                             {"component", step.component},
                             {"timeout_ms", step.timeout.count()},
                             {"contract", step.contract},
+                            {"unseen", step.unseen},
                             {"notes", step.notes},
                             {"down", step.down}};
         if (step.snapshot) {
@@ -164,6 +170,7 @@ Content content_of(const json& in) {
         out.migration.timeout = milliseconds(step.at("timeout_ms").get<std::int64_t>());
         out.migration.contract = step.at("contract");
         out.migration.notes = step.at("notes");
+        out.migration.unseen = step.value("unseen", false);
         out.migration.down = step.value("down", out.migration.down);
         if (step.contains("snapshot")) {
             const json& copy = step.at("snapshot");

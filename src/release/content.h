@@ -57,6 +57,7 @@ struct Migration {
     std::string component;                              // whose image and variables
     std::chrono::milliseconds timeout{60'000};
     bool contract = false;             // the releases before cannot run behind it
+    bool unseen = false;               // no SQL told what it does to the release that serves
     std::vector<std::string> notes;    // for people: what is slow, or cannot be told
 };
 
@@ -81,6 +82,8 @@ struct Content {
     config::ReleaseCache cache;
     config::Compatibility compatibility;
 };
+
+bool has_workers(const Content& content);
 
 nlohmann::json to_json(const Content& content);
 Content content_of(const nlohmann::json& in);    // throws as nlohmann does

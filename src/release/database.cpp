@@ -109,4 +109,27 @@ Status check_way_back(store::Writer& writer, const std::string& app,
     return {};
 }
 
+Status check_restore(store::Writer& writer, const std::string& app,
+                     const std::vector<std::string>& shares, const Standing& standing,
+                     const Snapshot& copy) {
+    for (const auto& env : shares) {
+        TRY_ASSIGN(const auto other, standing_of(writer, app, env));
+        if (other && !other->state.stable.empty()) {
+            return fail(Code::refused, "the database is that of " + env + ", too",
+                        "put the file back by pg_restore, once you know what that needs");
+        }
+    }
+    const auto serving = standing.contents.find(standing.state.stable);
+    const auto step = serving == standing.contents.end()
+                          ? standing.migrations.end()
+                          : standing.migrations.find(serving->second.release);
+    if (step != standing.migrations.end() && step->second.state == Migrated::State::done &&
+        step->second.at >= copy.at) {
+        return fail(Code::refused,
+                    serving->second.tag + " serves, and its migration ran after this copy was made",
+                    "go back to the release before it first: `seatrial rollback`");
+    }
+    return {};
+}
+
 }    // namespace seatrial::release

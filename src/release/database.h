@@ -20,5 +20,9 @@ Status settle_database(store::Writer& writer, const std::string& app,
 Status check_way_back(store::Writer& writer, const std::string& app,
                       const std::vector<std::string>& shares, const Standing& standing,
                       const Content& content);
+// Refused when what serves, here or in one of `shares`, could not run on the copy.
+Status check_restore(store::Writer& writer, const std::string& app,
+                     const std::vector<std::string>& shares, const Standing& standing,
+                     const Snapshot& copy);
 
 }    // namespace seatrial::release

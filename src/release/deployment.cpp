@@ -264,6 +264,12 @@ std::string render_standing(const Standing& standing) {
     for (const auto& one : standing.snapshots) {
         out["snapshots"].push_back(to_json(one));
     }
+    if (standing.restoring) {
+        out["restoring"] = to_json(*standing.restoring);
+    }
+    if (standing.losing) {
+        out["losing"] = {standing.losing->snapshot, standing.losing->losses};
+    }
     if (standing.paused) {
         out["paused"] = to_json(*standing.paused);
     }
@@ -307,6 +313,12 @@ Result<Standing> parse_standing(const std::string& text) {
         }
         for (const auto& one : in.value("snapshots", json::array())) {
             out.snapshots.push_back(snapshot_of(one));
+        }
+        if (in.contains("restoring")) {
+            out.restoring = restoring_of(in.at("restoring"));
+        }
+        if (in.contains("losing")) {
+            out.losing = Losing{in.at("losing").at(0), in.at("losing").at(1)};
         }
         if (in.contains("paused")) {
             out.paused = paused_of(in.at("paused"));

@@ -74,6 +74,8 @@ struct Standing {
     std::string failure;               // why the wanted release does not serve; "" = it does
     std::map<std::string, Migrated> migrations;    // by release; those that ran, or run
     std::vector<Snapshot> snapshots;               // oldest first
+    std::optional<Restoring> restoring;            // comes before all else
+    std::optional<Losing> losing;                  // the last restore was refused for it
     std::optional<Paused> paused;                  // with state.drain
     std::string queue_report;                      // JSON, of the last pause; for the receipt
 };

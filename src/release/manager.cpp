@@ -52,10 +52,12 @@ Proposal as_proposal(const RollbackRequest& request) {
     return {approval::rollback_action, request.app, request.env, request.actor, request.reason};
 }
 
-Result<Deploying> want(store::Writer& writer, Proposal& now) {
+bool needs_yes(const approval::Rules& rules, const Proposal& now) {
+    return rules.required || (rules.unseen && now.content.migration.unseen);
+}
+
+void want_release(Proposal& now) {
     State& state = now.standing.state;
-    now.spec.actor = now.actor;
-    now.spec.reason = now.reason;
     now.spec.wanted = now.content;
     state.wanted = now.content.release;
     state.step = -1;
@@ -65,6 +67,14 @@ Result<Deploying> want(store::Writer& writer, Proposal& now) {
     now.standing.failure.clear();
     now.standing.queue_report.clear();
     now.standing.began_at = now_utc();
+}
+
+Result<Deploying> want(store::Writer& writer, Proposal& now) {
+    now.spec.actor = now.actor;
+    now.spec.reason = now.reason;
+    if (now.action != approval::restore_action) {
+        want_release(now);
+    }
     ++now.life.generation;
     now.life.spec = render_spec(now.spec);
     now.life.status = render_standing(now.standing);
@@ -78,16 +88,18 @@ Result<Deploying> want(store::Writer& writer, Proposal& now) {
 
 Result<Deploying> Manager::propose(const approval::Rules& rules, const approval::Decision* decision,
                                    const Proposal& proposal, const Admit& admit) {
-    const bool asks = rules.required && decision == nullptr;
-    if (asks) {
-        TRY(approval::check_possible(rules, proposal.actor, approval::find_user));
-    }
+    // Before the transaction: the user database may be slow.
+    const Status possible =
+        decision == nullptr && (rules.required || rules.unseen)
+            ? approval::check_possible(rules, proposal.actor, approval::find_user)
+            : Status();
     Deploying out;
     TRY(records_.write(sql::Durability::full, [&](store::Writer& writer) -> Status {
         Proposal now = proposal;
         TRY(admit(writer, now));
         TRY_ASSIGN(const auto asked, make_asked(writer, now));
-        if (asks) {
+        if (decision == nullptr && needs_yes(rules, now)) {
+            TRY(possible);
             TRY_ASSIGN(out.after, writer.last_event());
             TRY_ASSIGN(auto opened, approval::ask(writer, asked, rules, now_utc()));
             out.waits = std::move(opened.approval);
@@ -103,6 +115,10 @@ Result<Deploying> Manager::propose(const approval::Rules& rules, const approval:
             TRY_ASSIGN(const auto decided, approval::decide(writer, *decision, asked.digest,
                                                             dump_json(started), now_utc()));
             more = {{"approval", decided.id}, {"approved_by", decision->actor}};
+        }
+        if (now.action == approval::restore_action) {
+            more["snapshot"] = now.standing.restoring->snapshot;
+            more["discard"] = now.standing.restoring->discard;
         }
         if (!now.differences.empty()) {
             more["differences"] = now.differences;
@@ -172,16 +188,27 @@ Result<Deploying> Manager::put_rollback(const RollbackRequest& request,
         [&](store::Writer& writer, Proposal& now) { return admit_rollback(writer, request, now); });
 }
 
+Result<Deploying> Manager::put_restore(const RestoreRequest& request,
+                                       const approval::Decision* decision) {
+    const Proposal proposal{approval::restore_action, request.app, request.env, request.actor,
+                            request.reason};
+    return propose(request.rules, decision, proposal, [&](store::Writer& writer, Proposal& now) {
+        return admit_restore(writer, request, now);
+    });
+}
+
 Result<Rehearsal> Manager::rehearse(const approval::Rules& rules, Proposal now,
                                     const Admit& admit) {
-    Rehearsal out{rules.required, ""};
-    if (out.asks) {
-        TRY(approval::check_possible(rules, now.actor, approval::find_user));
-    }
+    Rehearsal out;
+    const Status possible = approval::check_possible(rules, now.actor, approval::find_user);
     TRY(records_.write(sql::Durability::relaxed, [&](store::Writer& writer) -> Status {
         TRY(admit(writer, now));
         TRY_ASSIGN(const auto asked, make_asked(writer, now));
         out.details = asked.details;
+        out.asks = needs_yes(rules, now);
+        if (out.asks) {
+            TRY(possible);
+        }
         return {};
     }));
     return out;

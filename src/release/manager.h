@@ -49,6 +49,15 @@ public:
                                          const approval::Decision& decision) {
         return put_rollback(request, &decision);
     }
+    // A copy of the database comes back. Without `discard` it is refused if something was written
+    // since, which is then told; with it, only after that was told.
+    Result<Deploying> restore(const RestoreRequest& request) {
+        return put_restore(request, nullptr);
+    }
+    Result<Deploying> restore_approved(const RestoreRequest& request,
+                                       const approval::Decision& decision) {
+        return put_restore(request, &decision);
+    }
     Status reject(const approval::Decision& decision);
     // What the two would do, or why they would not; nothing is changed.
     Result<Rehearsal> rehearse_deploy(const DeployRequest& request);
@@ -62,6 +71,8 @@ private:
     Result<Deploying> put_deploy(const DeployRequest& request, const approval::Decision* decision);
     Result<Deploying> put_rollback(const RollbackRequest& request,
                                    const approval::Decision* decision);
+    Result<Deploying> put_restore(const RestoreRequest& request,
+                                  const approval::Decision* decision);
     using Admit = std::function<Status(store::Writer&, Proposal&)>;
     Result<Rehearsal> rehearse(const approval::Rules& rules, Proposal now, const Admit& admit);
     Result<Deploying> propose(const approval::Rules& rules, const approval::Decision* decision,

@@ -96,7 +96,8 @@ Status settle_migration(Migration& step, const std::vector<SqlFile>& files,
                         const std::vector<SqlFile>& before, const std::string& serving) {
     const bool declared = step.contract;
     step.notes.clear();
-    if (files.empty()) {
+    step.unseen = files.empty();
+    if (step.unseen) {
         step.notes.push_back("there is no SQL to look at: what it does to " + serving +
                              " cannot be told");
         return {};

@@ -24,9 +24,9 @@ Result<std::vector<SqlFile>> read_sql(const git::Mirror& mirror, const std::stri
 nlohmann::json sql_json(const std::vector<SqlFile>& files);
 std::vector<SqlFile> sql_of(const nlohmann::json& in);    // throws as nlohmann does
 
-// Of a release's files those that the serving release did not have. Fills in the step's `contract`
-// and `notes`; its `contract` says before whether the release declares it. `refused`, with files
-// and lines, when they take away what `serving` (its tag) uses, undeclared.
+// Of a release's files those that the serving release did not have. Fills in the step's `contract`,
+// `unseen` and `notes`; its `contract` says before whether the release declares it. `refused`, with
+// files and lines, when they take away what `serving` (its tag) uses, undeclared.
 Status settle_migration(Migration& step, const std::vector<SqlFile>& files,
                         const std::vector<SqlFile>& before, const std::string& serving);
 

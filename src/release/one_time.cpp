@@ -54,7 +54,7 @@ Status make_database_tool(docker::Engine& engine, const config::ReleaseSnapshot&
 Status make_one_time(docker::Engine& engine, const Content& content, const OneTime& what,
                      const Owner& owner, const Context& ctx) {
     const Migration& step = content.migration;
-    TRY(copy_key_files(content.key_files, owner.keys));
+    TRY(copy_key_files(content.key_files, owner.folder));
     const auto part = std::ranges::find(content.components, step.component, &Component::name);
     if (part == content.components.end()) {
         return fail(Code::invalid, "has no component '" + printable(step.component) + "' to run in",

@@ -1,9 +1,11 @@
 #include "release/proposal.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/json.h"
 #include "base/names.h"
+#include "base/text.h"
 #include "crypto/crypto.h"
 #include "release/builder.h"
 #include "release/compatibility.h"
@@ -112,7 +114,71 @@ Status admit_rollback(store::Writer& writer, const RollbackRequest& request, Pro
     return {};
 }
 
+Status admit_restore(store::Writer& writer, const RestoreRequest& request, Proposal& now) {
+    TRY_ASSIGN(const bool exists, load(writer, now));
+    const auto copy = std::ranges::find(now.standing.snapshots, request.snapshot, &Snapshot::id);
+    if (!exists || copy == now.standing.snapshots.end()) {
+        return fail(Code::not_found,
+                    "there is no copy '" + printable(request.snapshot) + "' of a database in " +
+                        printable(request.env),
+                    "`seatrial snapshots " + printable(request.env) + "` lists them");
+    }
+    const State& state = now.standing.state;
+    const auto serving = now.standing.contents.find(state.stable);
+    if (serving == now.standing.contents.end() || serving->second.release != state.wanted ||
+        state.switched_at || now.standing.restoring) {
+        return fail(Code::conflict,
+                    "a deploy or a restore is under way in " + request.env + ", or nothing serves",
+                    "wait for its end: `seatrial history " + request.env + "`");
+    }
+    if (!serving->second.migration.snapshot) {
+        return fail(Code::refused,
+                    serving->second.tag + " serves, and has no release.migrate.snapshot",
+                    "put the file back by pg_restore");
+    }
+    TRY(check_restore(writer, now.app, now.spec.shares, now.standing, *copy));
+    if (request.discard &&
+        (!now.standing.losing || now.standing.losing->snapshot != request.snapshot)) {
+        return fail(Code::refused, "nobody has seen what would be lost",
+                    "without --discard it says so, and changes nothing then");
+    }
+    now.standing.restoring = Restoring{request.snapshot, state.stable, request.discard, ""};
+    return {};
+}
+
+namespace {
+
+approval::Asked restore_asked(const Proposal& now) {
+    const Restoring& wanted = *now.standing.restoring;
+    const auto copy = std::ranges::find(now.standing.snapshots, wanted.snapshot, &Snapshot::id);
+    const std::string losses = wanted.discard ? now.standing.losing->losses : "";
+    json notes = {"the database comes back as it was at " + render_time(copy->at) + ", before " +
+                  copy->tag};
+    if (wanted.discard) {
+        notes.push_back(losses + ", and what is written until then");
+    }
+    const json bound = {{"action", now.action},
+                        {"app", now.app},
+                        {"env", now.env},
+                        {"snapshot", wanted.snapshot},
+                        {"discard", wanted.discard},
+                        {"losses", losses}};
+    return {std::string(now.action),
+            now.app,
+            now.env,
+            wanted.snapshot,
+            crypto::sha256_hex(dump_json(bound)),
+            now.actor,
+            now.reason,
+            dump_json({{"tag", wanted.snapshot}, {"discard", wanted.discard}, {"notes", notes}})};
+}
+
+}    // namespace
+
 Result<approval::Asked> make_asked(store::Writer& writer, const Proposal& now) {
+    if (now.action == approval::restore_action) {
+        return restore_asked(now);
+    }
     json details = {{"tag", now.content.tag}, {"components", json::object()}};
     json bound = {{"action", now.action},
                   {"app", now.app},

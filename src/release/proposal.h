@@ -33,6 +33,14 @@ struct RollbackRequest {
     approval::Rules rules{};
 };
 
+struct RestoreRequest {
+    std::string app, env;
+    std::string snapshot;    // id
+    bool discard = false;    // what was written since
+    std::string actor, reason;
+    approval::Rules rules{};
+};
+
 // What somebody proposes, while its transaction goes on.
 struct Proposal {
     std::string_view action;
@@ -51,6 +59,7 @@ struct Proposal {
 // `conflict`, `not_found`).
 Status admit_deploy(store::Writer& writer, const DeployRequest& request, Proposal& now);
 Status admit_rollback(store::Writer& writer, const RollbackRequest& request, Proposal& now);
+Status admit_restore(store::Writer& writer, const RestoreRequest& request, Proposal& now);
 // What a yes would allow, for people; its digest is what the yes is bound to.
 Result<approval::Asked> make_asked(store::Writer& writer, const Proposal& now);
 // Of a rollback by hand: somebody found the release bad.

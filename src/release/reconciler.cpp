@@ -76,18 +76,18 @@ Status Reconciler::wake_all(const Context& ctx) {
     return {};
 }
 
-std::filesystem::path Reconciler::keys_of(const Look& now, const std::string& slot) const {
-    return parts_.keys / (now.life.id + "-" + slot);
-}
-
 Owner Reconciler::owner_of(const Look& now, const std::string& slot) const {
     const std::string site = site_name(now.spec.app, now.spec.env);
     const std::string named = name_mark(parts_.instance) + site;
+    const auto place = now.standing.state.slots.find(slot);
+    const Phase phase =
+        place == now.standing.state.slots.end() ? Phase::empty : place->second.phase;
     return {{{"seatrial.life", now.life.id}},
-            keys_of(now, slot),
+            parts_.keys / (now.life.id + "-" + slot),
             named + "-" + slot,
             named,
-            parts_.sources};
+            parts_.sources,
+            phase == Phase::serving || phase == Phase::draining || phase == Phase::warm};
 }
 
 // Of slots that no record knows: whoever died while they were removed.
@@ -147,6 +147,10 @@ void Reconciler::retry(const Look& now, const Error& error) {
 Result<bool> Reconciler::go_on(Look& now, const Context& ctx) {
     if (now.standing.due) {
         TRY(catch_up(now, ctx));
+        return true;
+    }
+    if (now.standing.restoring) {
+        TRY(restore(now, ctx));
         return true;
     }
     TRY_ASSIGN(const bool revived, revive(now, ctx));

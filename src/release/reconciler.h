@@ -6,7 +6,6 @@
 #include <map>
 #include <string>
 
-#include "docker/engine.h"
 #include "plan/scheduler.h"
 #include "plan/subjects.h"
 #include "plan/timers.h"
@@ -25,7 +24,7 @@ struct Parts {
     plan::Scheduler& subjects;
     plan::Timers& timers;
     std::string instance;
-    std::filesystem::path keys = {};         // folder for copies of key files
+    std::filesystem::path keys = {};         // folder for what slots have of their own
     std::filesystem::path snapshots = {};    // folder for copies of databases
     secrets::Sources sources = {};
 };
@@ -66,12 +65,16 @@ private:
     Result<bool> refuse_migration(Look& now, const std::string& slot, const Error& error);
     Status settle_migrations(Look& now, const Context& ctx);
     Status take_snapshot(Look& now, const std::string& slot, const Context& ctx);
+    Status keep_snapshot(Look& now, const Content& content, const std::string& slot,
+                         const Migrated& step, const std::string& before, const Context& ctx);
+    Status restore(Look& now, const Context& ctx);
+    Status name_restore(Look& now);
+    Status end_restore(Look& now, const Status& why);
     std::filesystem::path snapshots_of(const Look& now) const;
     Status check(Look& now, const std::string& slot, const Context& ctx);
     // Once more, as users get it; a failure takes the release back.
     Status prove(Look& now, const std::string& slot, const Context& ctx);
     Status drop_stray_keys();
-    std::filesystem::path keys_of(const Look& now, const std::string& slot) const;
     Owner owner_of(const Look& now, const std::string& slot) const;
     Status share(Look& now, const Action& action, const Context& ctx);
     // Brings the edge to what the records say, then tells what was due.
@@ -98,11 +101,8 @@ private:
     Status reset(Look& now, const Context& ctx);
     // True: something was done about it, look again.
     Result<bool> revive(Look& now, const Context& ctx);
-    Status close_moved(const Look& now, const std::string& slot, const Instances& before,
-                       const Context& ctx);
     Status reject(Look& now, const std::string& slot, const Error& error, const Context& ctx);
-    // A deploy that failed before the switch: the old release never stopped serving. `slot` "": it
-    // had none yet.
+    // Before the switch: the old release never stopped serving. `slot` "": it had none yet.
     Status give_up(Look& now, const std::string& slot, const Error& error);
     void want_previous(Look& now, const std::string& why);
     static store::Incident make_incident(const Look& now, const std::string& release,

@@ -116,21 +116,43 @@ Status Reconciler::name_migration(Look& now, const std::string& slot) {
 // Of the database, once, before anything is changed.
 Status Reconciler::take_snapshot(Look& now, const std::string& slot, const Context& ctx) {
     const Content content = now.standing.contents.at(slot);
-    const Migrated& step = now.standing.migrations[content.release];
+    const Migrated step = now.standing.migrations[content.release];
+    if (step.snapshot.empty() || step.state != Migrated::State::named) {
+        return {};
+    }
+    auto kept = keep_snapshot(now, content, slot, step, content.tag, ctx);
+    if (!kept && !is_passing(kept.error())) {
+        Error error = kept.error();
+        error.message = "was not begun: the snapshot before it " + error.message;
+        error.hint = "see release.migrate.snapshot; the database was not touched";
+        return tl::unexpected(std::move(error));
+    }
+    return kept;
+}
+
+// Once; `before`: what comes next, for people.
+Status Reconciler::keep_snapshot(Look& now, const Content& content, const std::string& slot,
+                                 const Migrated& step, const std::string& before,
+                                 const Context& ctx) {
     auto& all = now.standing.snapshots;
-    if (step.snapshot.empty() || step.state != Migrated::State::named ||
-        std::ranges::any_of(all, [&](const Snapshot& one) { return one.id == step.snapshot; })) {
+    if (std::ranges::any_of(all, [&](const Snapshot& one) { return one.id == step.snapshot; })) {
         return {};
     }
     const auto folder = snapshots_of(now);
     TRY_ASSIGN(Snapshot made,
                make_snapshot(parts_.engine, content, owner_of(now, slot), folder, step, ctx));
+    made.tag = before;
     TRY(failpoint("release.snapshot_taken"));
     const auto serving = now.standing.contents.find(now.standing.state.stable);
     made.serving = serving == now.standing.contents.end() ? "" : serving->second.tag;
     all.push_back(made);
-    all.erase(all.begin(), all.end() - std::min(std::ssize(all),
-                                                std::ptrdiff_t{content.migration.snapshot->keep}));
+    // What is being put back stays, whatever its age.
+    const auto& restoring = now.standing.restoring;
+    const auto most =
+        static_cast<std::size_t>(content.migration.snapshot->keep) + (restoring ? 1U : 0U);
+    for (auto one = all.begin(); all.size() > most;) {
+        one = restoring && one->id == restoring->snapshot ? one + 1 : all.erase(one);
+    }
     TRY(save(now, {make_event(now.life, "snapshot",
                               {{"id", made.id},
                                {"tag", made.tag},

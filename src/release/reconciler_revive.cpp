@@ -72,6 +72,20 @@ Result<Stand> stand_of(docker::Engine& engine, const Content& content, const Ins
     return out;
 }
 
+// A container may come back at another address; what is open to the one before is dead.
+Status close_moved(edge::Haproxy& edge, const std::string& site, const std::string& slot,
+                   const Instances& before, const Instances& after, const Context& ctx) {
+    for (const auto& [component, list] : after) {
+        for (std::size_t i = 0; i < list.size(); ++i) {
+            const edge::Server& dead = before.at(component).at(i).server;
+            if (dead.port != 0 && dead != list[i].server) {
+                TRY(edge.close_dead(site, slot, dead, ctx));
+            }
+        }
+    }
+    return {};
+}
+
 // Wanted, and not proved yet: it does not serve, or its gates still watch.
 bool on_trial(const State& state, const std::string& slot) {
     return state.slots.at(slot).release == state.wanted && !state.stopped &&
@@ -109,7 +123,8 @@ Result<bool> Reconciler::revive(Look& now, const Context& ctx) {
             up = await_health(parts_.engine, content, parts, ctx);
         }
         if (up) {
-            TRY(close_moved(now, slot, before, ctx));
+            TRY(close_moved(parts_.edge.haproxy(), site_name(now.spec.app, now.spec.env), slot,
+                            before, parts, ctx));
             now.standing.due = Due{"revived", json{{"slot", slot}}.dump()};
             TRY(save(now));
             TRY(catch_up(now, ctx));
@@ -137,21 +152,6 @@ Result<bool> Reconciler::revive(Look& now, const Context& ctx) {
         return true;
     }
     return false;
-}
-
-// A container may come back at another address; what is open to the one before is dead.
-Status Reconciler::close_moved(const Look& now, const std::string& slot, const Instances& before,
-                               const Context& ctx) {
-    const std::string site = site_name(now.spec.app, now.spec.env);
-    for (const auto& [component, list] : now.standing.instances.at(slot)) {
-        for (std::size_t i = 0; i < list.size(); ++i) {
-            const edge::Server& dead = before.at(component).at(i).server;
-            if (dead.port != 0 && dead != list[i].server) {
-                TRY(parts_.edge.haproxy().close_dead(site, slot, dead, ctx));
-            }
-        }
-    }
-    return {};
 }
 
 // A release on trial failed by itself.

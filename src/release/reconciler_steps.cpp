@@ -10,6 +10,7 @@
 #include "release/incident.h"
 #include "release/key_files.h"
 #include "release/news.h"
+#include "release/phase_file.h"
 #include "release/reconciler.h"
 
 namespace seatrial::release {
@@ -200,6 +201,12 @@ Status Reconciler::catch_up(Look& now, const Context& ctx) {
     TRY(parts_.edge.refresh(ctx));
     const auto took = std::chrono::duration_cast<std::chrono::microseconds>(
         std::chrono::steady_clock::now() - before);
+    for (const auto& [slot, content] : now.standing.contents) {
+        const Owner owner = owner_of(now, slot);
+        if (owner.live && has_workers(content)) {
+            TRY(write_phase(owner.folder, true));
+        }
+    }
     json data = json::parse(now.standing.due->data);
     data["switch_us"] = took.count();
     const std::string kind = now.standing.due->kind;
@@ -270,7 +277,7 @@ Status Reconciler::retire(Look& now, const std::string& slot, const Context& ctx
     TRY(failpoint("release.let_go"));
     const Owner owner = owner_of(now, slot);
     TRY(remove_instances(parts_.engine, instances, owner.network, ctx));
-    TRY(remove_key_files(keys_of(now, slot)));
+    TRY(remove_key_files(owner.folder));
     now.standing.instances.erase(slot);
     now.standing.contents.erase(slot);
     now.standing.state.slots.erase(slot);

@@ -38,10 +38,6 @@ Result<std::vector<std::string>> running_workers(docker::Engine& engine, const C
     return out;
 }
 
-bool has_workers(const Content& content) {
-    return std::ranges::any_of(content.components, &Component::worker);
-}
-
 // Who got a signal since then: a second one would end a worker in the middle of its job.
 Result<std::set<std::string>> signalled(docker::Engine& engine, const std::string& life,
                                         WallTime since, const Context& ctx) {

@@ -43,6 +43,17 @@ Snapshot snapshot_of(const json& in) {
             WallTime(std::chrono::milliseconds(in.at("at").get<std::int64_t>())), in.at("bytes")};
 }
 
+json to_json(const Restoring& wanted) {
+    return {{"snapshot", wanted.snapshot},
+            {"slot", wanted.slot},
+            {"discard", wanted.discard},
+            {"container", wanted.container}};
+}
+
+Restoring restoring_of(const json& in) {
+    return {in.at("snapshot"), in.at("slot"), in.at("discard"), in.at("container")};
+}
+
 std::string counting_sql() {
     return std::string(rows_sql) + std::string(counting_select);
 }

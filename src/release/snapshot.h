@@ -29,6 +29,20 @@ struct Snapshot {
 nlohmann::json to_json(const Snapshot& snapshot);
 Snapshot snapshot_of(const nlohmann::json& in);    // throws as nlohmann does
 
+// One that a person wants back.
+struct Restoring {
+    std::string snapshot;     // id
+    std::string slot;         // whose network and variables the steps have
+    bool discard = false;     // what was written since may go; a copy of it is kept
+    std::string container;    // begins the names of the steps; "" = none has begun
+};
+nlohmann::json to_json(const Restoring& wanted);
+Restoring restoring_of(const nlohmann::json& in);    // throws as nlohmann does
+// What a restore was refused for.
+struct Losing {
+    std::string snapshot, losses;    // as people are told
+};
+
 // For `psql --no-align --tuples-only`: prints one line of JSON, how many rows each table has.
 std::string counting_sql();
 // Runs before the copy's own SQL in one transaction: refuses with the JSON of what was written
@@ -43,7 +57,7 @@ struct Loss {
     std::int64_t written = 0;    // rows added or changed since
     std::int64_t gone = 0;       // older rows changed or removed
 };
-// From what psql said when the guard refused; empty when it did not.
+// From what psql said: what the guard refused for, or only told; empty when nothing was written.
 std::vector<Loss> losses_in(std::string_view said);
 // "public.item (3 rows added or changed, 1 changed or removed)", the first few of them.
 std::string render_losses(const std::vector<Loss>& losses);

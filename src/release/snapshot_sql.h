@@ -11,7 +11,7 @@ extern const std::string_view rows_sql;
 extern const std::string_view counting_select;
 // Refuses when something was written. Wants the settings seatrial.known (what counting_select
 // printed), seatrial.ignored (JSON list of "schema.table"), seatrial.tools (JSON list of tables)
-// and seatrial.discard ("yes": does not refuse).
+// and seatrial.discard ("yes": only tells).
 extern const std::string_view refuse_losses_sql;
 // Removes what the session's user has made, but for extensions.
 extern const std::string_view drop_all_sql;

@@ -54,10 +54,10 @@ Status copy_database(const Work& work, const Context& ctx) {
                     ctx);
 }
 
-Status restore(const Work& work, const Context& ctx) {
+Result<std::vector<Loss>> restore(const Work& work, bool discard, const Context& ctx) {
     TRY_ASSIGN(const std::string counted, read_file(work.file(".count"), largest_count));
     TRY_ASSIGN(const std::string guard,
-               guard_sql(counted, work.content.migration.snapshot->ignore, false));
+               guard_sql(counted, work.content.migration.snapshot->ignore, discard));
     TRY(write_file_atomic(work.file(".guard.sql"), guard, 0600));
     TRY(run_tool(
         work, role::unpack,
@@ -71,19 +71,19 @@ Status restore(const Work& work, const Context& ctx) {
                   "--file=" + inside(work, ".sql")},
                  ctx);
     if (!restored && is_passing(restored.error())) {
-        return restored;
+        return tl::unexpected(restored.error());
     }
     std::error_code ignored;
     fs::remove(work.file(".sql"), ignored);    // large, and nobody needs it any more
-    if (restored) {
-        return {};
-    }
     TRY_ASSIGN(const std::string said,
                output_of(work.engine, work.step.container + role::restore, ctx));
-    const auto losses = losses_in(said);
-    return losses.empty() ? restored
-                          : Status(fail(Code::refused, "what was written since would be lost: " +
-                                                           render_losses(losses)));
+    auto losses = losses_in(said);
+    if (!restored && !losses.empty()) {
+        return fail(Code::refused,
+                    "what was written since would be lost: " + render_losses(losses));
+    }
+    TRY(std::move(restored));
+    return losses;
 }
 
 }    // namespace
@@ -92,17 +92,16 @@ Result<Snapshot> make_snapshot(docker::Engine& engine, const Content& content, c
                                const fs::path& folder, const Migrated& step, const Context& ctx) {
     const Work work{engine, content, owner, folder, step};
     Snapshot out{step.snapshot, content.tag, "", now_utc(), 0};
-    const Status made = copy_database(work, ctx);
-    if (!made && !is_passing(made.error())) {
-        Error error = made.error();
-        error.message = "was not begun: the snapshot before it " + error.message;
-        error.hint = "see release.migrate.snapshot; the database was not touched";
-        return tl::unexpected(std::move(error));
-    }
-    TRY(made);
+    TRY(copy_database(work, ctx));
     std::error_code unknown;
     out.bytes = static_cast<std::int64_t>(fs::file_size(work.file(".dump"), unknown));
     return out;
+}
+
+Result<std::vector<Loss>> restore_snapshot(docker::Engine& engine, const Content& content,
+                                           const Owner& owner, const fs::path& folder,
+                                           const Migrated& step, bool discard, const Context& ctx) {
+    return restore({engine, content, owner, folder, step}, discard, ctx);
 }
 
 void drop_snapshots(const fs::path& folder, const std::vector<Snapshot>& kept) {
@@ -139,7 +138,7 @@ Result<Undone> undo_migration(docker::Engine& engine, const Content& content, co
     if (step.snapshot.empty()) {
         return out;
     }
-    const Status restored = restore({engine, content, owner, folder, step}, ctx);
+    const auto restored = restore({engine, content, owner, folder, step}, false, ctx);
     if (!restored && is_passing(restored.error())) {
         return tl::unexpected(restored.error());
     }

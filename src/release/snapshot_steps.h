@@ -17,6 +17,11 @@ namespace seatrial::release {
 Result<Snapshot> make_snapshot(docker::Engine& engine, const Content& content, const Owner& owner,
                                const std::filesystem::path& folder, const Migrated& step,
                                const Context& ctx);
+// Puts the copy `step.snapshot` back, in one transaction; `refused` when rows were written since,
+// unless `discard`. Answers what was lost.
+Result<std::vector<Loss>> restore_snapshot(docker::Engine& engine, const Content& content,
+                                           const Owner& owner, const std::filesystem::path& folder,
+                                           const Migrated& step, bool discard, const Context& ctx);
 // Removes the files of all copies but these.
 void drop_snapshots(const std::filesystem::path& folder, const std::vector<Snapshot>& kept);
 struct Undone {

@@ -13,7 +13,7 @@ import subprocess
 import docker_engine
 import harness
 import pytest
-from wares import APP_YAML, DOCKERFILE, Wares
+from wares import APP_YAML, DOCKERFILE, Wares, free_port
 
 NEEDS_BUILDKIT = DOCKERFILE + 'RUN --mount=type=cache,target=/c ["node", "-e", "0"]\n'
 
@@ -228,6 +228,27 @@ def test_a_registry_that_wants_a_login(site, engine, registry, builder):
     for name in (base, ready):
         if name in engine.tags():
             docker("rmi", name)
+
+
+@pytest.mark.parametrize("builder", ["buildkit", "classic"])
+def test_a_registry_that_is_down_stops_nothing_but_a_build(site, engine, builder):
+    wares = wares_with(site, engine, f", builder: {builder}")
+    wares.run("deploy", "stg")
+    text = wares.text("stg")
+    base = f"127.0.0.1:{free_port()}/team/base:1"
+    for files in ({"Dockerfile": DOCKERFILE.replace("local/node:1", base)},
+                  {"Dockerfile": DOCKERFILE, "seatrial.yaml": APP_YAML.replace(
+                      "release:", f'  ready: {{ run: node, image: "{base}" }}\nrelease:')}):
+        wares.repo.commit(files)
+        failed = wares.run("deploy", "stg", ok=False)
+        assert failed.code == 1 and base in failed.err and "connection refused" in failed.err, failed
+        assert wares.text("stg") == text
+    # What is built needs none.
+    release, = wares.run("releases", "--json").json
+    wares.run("deploy", "prd", "--release", release["id"])
+    assert wares.text("prd") == text
+    assert not list((wares.site.data / "scratch").iterdir())
+    engine.clear()
 
 
 def test_the_cache_of_builds_keeps_to_its_budget(site, engine):

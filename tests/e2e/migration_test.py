@@ -106,6 +106,27 @@ def test_what_takes_away_is_refused_unless_it_is_said(wares, counter):
     assert not wares.deployment("stg")["held"]
 
 
+def test_a_migration_that_nobody_can_look_at_needs_a_yes(wares, counter):
+    wares.site.config.write_text(wares.site.config.read_text().replace("stg: { approval: false, ", "stg: { "))
+    assert wares.site.config.read_text().count("approval: false") == 1
+    wares.run("deploy", "stg")    # nobody is there who could be harmed
+    wares.change("two")
+    wares.run("deploy", "stg")    # its SQL can be looked at
+    wares.repo.commit({"seatrial.yaml": YAML.replace(", sql: [migrations]", "") % ""})
+    before = list(counter.asked)
+    told = wares.run("deploy", "stg", "--no-wait")
+    request, = wares.run("approvals", "--json").json
+    assert "there is no SQL to look at" in " ".join(request["migration"]["notes"])
+    assert f"seatrial approve {request['id']}" in told.out
+    release = request["tag"]
+    assert counter.asked == before
+    wares.run("approve", request["id"])
+    harness.wait_for(lambda: wares.deployment("stg")["serving"] == release, "the release to serve", 60)
+    assert counter.asked == [*before, release]
+    # Into production it needs none: somebody has said so there.
+    wares.run("promote")
+
+
 def test_a_migration_that_fails_changes_nothing_for_users(wares, counter):
     wares.run("deploy", "stg")
     wares.change("two")

@@ -162,3 +162,106 @@ def test_kill_9_loses_no_way_back(shop, point):
     assert shop.rows("SELECT to_regclass('half') IS NULL") == ["t"]
     assert shop.rows("SELECT count(*) FROM item") == ["50"]
     assert shop.text("stg") == "text 1 here"
+
+
+def fail_with_a_row(shop, env="stg", snapshot=SNAPSHOT):
+    """A migration that fails and is not undone, because a row came with it; the id of the copy."""
+    shop.migration(1, "CREATE TABLE one (id int);\n", snapshot=snapshot)
+    shop.run("deploy", env)
+    shop.migration(2, "CREATE TABLE half (id int);\nINSERT INTO item VALUES (100, 'user');\n"
+                      "SELECT no_such();\n", snapshot=snapshot)
+    assert shop.run("deploy", env, ok=False).code == 1
+    return shop.run("snapshots", env, "--json").json[-1]["id"]
+
+
+def test_people_take_the_copy_back_once_they_know_what_goes(shop):
+    shop.site.serve().wait_ready()
+    copy = fail_with_a_row(shop)
+    first, second = shop.run("snapshots", "stg", "--json").json
+    assert (first["serving"], second["serving"]) == ("", first["before"])
+    unknown = shop.run("restore", "stg", "no-such-copy", ok=False)
+    assert unknown.code == 4 and "seatrial snapshots stg" in unknown.err
+    older = shop.run("restore", "stg", first["id"], ok=False)
+    assert older.code == 3 and "its migration ran after this copy was made" in older.err
+    blind = shop.run("restore", "stg", copy, "--discard", ok=False)
+    assert blind.code == 3 and "nobody has seen what would be lost" in blind.err
+    told = shop.run("restore", "stg", copy, ok=False)
+    assert told.code == 1
+    assert "public.item (1 rows added or changed, 0 changed or removed)" in told.err
+    assert f"seatrial restore stg {copy} --discard" in told.err
+    assert "The database was not changed" in told.err
+    assert shop.rows("SELECT note FROM item WHERE id = 100") == ["user"]
+    prober = Prober(shop.url("stg"))
+    done = shop.run("restore", "stg", copy, "--discard")
+    assert "lost: public.item (1 rows added or changed, 0 changed or removed)" in done.out
+    assert prober.stop()["failed"] == []
+    assert shop.rows("SELECT count(*), max(id) FROM item") == ["50|50"]
+    assert shop.rows("SELECT to_regclass('half') IS NULL") == ["t"]
+    # What went is kept, and comes back the same way.
+    kept = shop.run("snapshots", "stg", "--json").json[-1]
+    assert kept["before"] == "restore"
+    assert shop.run("restore", "stg", kept["id"], ok=False).code == 1
+    shop.run("restore", "stg", kept["id"], "--discard")
+    assert shop.rows("SELECT note FROM item WHERE id = 100") == ["user"]
+    history = shop.run("history", "stg").out
+    assert "restore_refused" in history and "restored" in history
+    # A deploy finds the database that its migration expects.
+    shop.migration(3, "CREATE TABLE three (id int);\n", snapshot=SNAPSHOT)
+    shop.run("deploy", "stg")
+    assert shop.text("stg") == "text 3 here"
+
+
+def test_a_migration_that_went_with_the_restore_runs_again(shop):
+    shop.migration(1, "CREATE TABLE one (id int);\n", snapshot=SNAPSHOT)
+    shop.run("deploy", "stg")
+    shop.migration(2, "CREATE TABLE two (id int);\n", snapshot=SNAPSHOT)
+    shop.run("deploy", "stg")
+    shop.run("rollback", "stg", "--wait")
+    assert shop.text("stg") == "text 1 here"
+    copy = shop.run("snapshots", "stg", "--json").json[-1]["id"]
+    assert "lost: nothing" in shop.run("restore", "stg", copy).out
+    assert shop.rows("SELECT to_regclass('two') IS NULL") == ["t"]
+    # The release that was warm was made for the other database: it starts anew.
+    harness.wait_for(lambda: [slot["phase"] for slot in shop.deployment("stg")["slots"]] ==
+                     ["serving"], "the warm slot to go")
+    tag = next(each["tag"] for each in shop.run("releases", "--json").json
+               if each["tag"] != shop.deployment("stg")["serving"])
+    shop.run("deploy", "stg", "--release", tag)
+    assert shop.text("stg") == "text 2 here"
+    assert shop.rows("SELECT to_regclass('two') IS NULL") == ["f"]
+
+
+def test_where_a_deploy_needs_a_yes_so_does_a_restore(shop):
+    copy = fail_with_a_row(shop, "prd")
+    shop.configure(approval="{}")
+    harness.stop_pid(int((shop.site.data / "daemon.pid").read_text()))
+    shop.site.serve().wait_ready()
+    asked = shop.run("restore", "prd", copy, "--no-wait", "--json").json["approval"]
+    assert asked["action"] == "restore" and asked["tag"] == copy
+    shop.run("approve", asked["id"])
+    def kinds():
+        return [event["kind"] for event in shop.run("history", "prd", "--json").json]
+    harness.wait_for(lambda: "restore_refused" in kinds(), "what would be lost", 60)
+    asked = shop.run("restore", "prd", copy, "--discard", "--no-wait", "--json").json["approval"]
+    assert "public.item (1 rows added or changed" in " ".join(asked["notes"])
+    assert shop.rows("SELECT note FROM item WHERE id = 100") == ["user"]
+    shop.run("approve", asked["id"])
+    harness.wait_for(lambda: "restored" in kinds(), "the copy to be back", 60)
+    assert shop.rows("SELECT count(*) FROM item") == ["50"]
+
+
+@pytest.mark.parametrize("point", ["restore_named", "snapshot_taken", "restore_ended"])
+def test_kill_9_does_not_stop_a_restore(shop, point):
+    shop.site.serve().wait_ready()
+    # The copy that is kept of what goes must not take the place of the one that comes back.
+    copy = fail_with_a_row(shop, snapshot="{url: DATABASE_URL, keep: 1}")
+    assert shop.run("restore", "stg", copy, ok=False).code == 1
+    shop.site.daemon.kill()
+    shop.site.serve({"SEATRIAL_FAILPOINTS": f"release.{point}=kill"}).wait_ready()
+    shop.run("restore", "stg", copy, "--discard", "--no-wait")
+    shop.site.daemon.process.wait(60)
+    shop.site.serve().wait_ready()
+    harness.wait_for(lambda: "restored" in shop.run("history", "stg").out, "the copy to be back", 60)
+    assert shop.rows("SELECT count(*), max(id) FROM item") == ["50|50"]
+    assert len([one for one in shop.run("snapshots", "stg", "--json").json
+                if one["before"] == "restore"]) == 1

@@ -75,7 +75,7 @@ class Wares:
         listen = {env: f'release: {{ listen: ["127.0.0.1:{port}"], {self.release}'
                        f'{secure.get(env, "")} }}'
                   for env, port in self.ports.items()}
-        self.site.write_config({"stg": listen["stg"], "prd": f"approval: {approval}, " + listen["prd"]},
+        self.site.write_config({"stg": "approval: false, " + listen["stg"], "prd": f"approval: {approval}, " + listen["prd"]},
                                f"docker: {{ socket: {self.engine.socket}, min_free: 0 }}\n")
 
     def change(self, text, mode="good"):

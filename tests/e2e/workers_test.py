@@ -16,6 +16,7 @@ const http = require('http');
 const hex = require('fs').readFileSync('/proc/net/route', 'utf8').split('\\n')[1].split('\\t')[2];
 const host = hex.match(/../g).reverse().map((two) => parseInt(two, 16)).join('.');
 const me = process.env.SEATRIAL_RELEASE;
+const phase = () => require('fs').readFileSync(process.env.SEATRIAL_PHASE_FILE, 'utf8').trim();
 const tell = (path) => new Promise((done) => {
   http.get(`http://${host}:${process.env.JOBS}/${path}?${me}`, (r) => {
     let text = '';
@@ -27,7 +28,8 @@ let ends = 0;
 process.on('SIGTERM', () => { ends += 1; if (ends > 1) process.exit(9); });
 (async () => {
   await tell('up');
-  while (!ends) {
+  for (let told = ''; !ends;) {
+    if (told !== phase()) await tell('phase/' + (told = phase()));
     const job = await tell('next');
     if (job) {
       while (await tell('busy/' + job) === 'work') ;
@@ -49,6 +51,7 @@ class Jobs:
         self.lock = threading.Lock()
         self.waiting, self.taken, self.done, self.up = [], [], [], []
         self.asking = set()
+        self.phases = []
         self.free = threading.Event()
         jobs = self
 
@@ -74,6 +77,8 @@ class Jobs:
                 if self.waiting and self.waiting[0][1] in (None, who):
                     self.taken.append((self.waiting[0][0], who))
                     return self.waiting.pop(0)[0]
+            elif path.startswith("phase/"):
+                self.phases.append((path[6:], who))
             elif path.startswith("done/"):
                 self.done.append((path[5:], who))
         if path.startswith("busy/"):
@@ -148,6 +153,30 @@ def test_an_old_worker_finishes_its_job_and_comes_back_with_its_release(wares, e
     jobs.put("third", one)
     assert prober.stop()["failed"] == []
     assert "ended by itself" not in wares.run("history", "stg").out
+
+
+def test_a_worker_knows_when_users_are_on_its_release(wares, jobs):
+    wares.run("deploy", "stg", "--wait")
+    one = wares.deployment("stg")["serving"]
+    harness.wait_for(lambda: jobs.phases == [("trial", one), ("live", one)], "the first to know")
+    wares.change("two", mode="sick")
+    bad = wares.run("deploy", "stg", ok=False)
+    assert bad.code == 1, bad
+    assert [phase for phase, who in jobs.phases if who != one] == ["trial"], jobs.phases
+    jobs.phases.clear()
+    wares.change("three")
+    # Killed between the records and the switch: whoever comes next tells it.
+    wares.site.serve({"SEATRIAL_FAILPOINTS": "release.promoted=kill"})
+    wares.site.daemon.wait_ready()
+    wares.run("deploy", "stg", "--no-wait")
+    wares.site.daemon.process.wait(60)
+    assert [phase for phase, _ in jobs.phases] == ["trial"]
+    wares.site.serve().wait_ready()
+    harness.wait_for(lambda: [phase for phase, _ in jobs.phases] == ["trial", "live"],
+                     "the third to know")
+    # Users who come back find workers that know it.
+    wares.run("rollback", "stg", "--wait")
+    harness.wait_for(lambda: jobs.phases[2:] == [("live", one)], "the first to know again")
 
 
 def test_a_worker_that_does_not_finish_is_ended_after_the_drain(wares, engine, jobs):

@@ -4,7 +4,7 @@ import json
 import redis
 from rq import Worker, get_current_job
 
-from .store import FOLDER, URL, job, queue_name
+from .store import FOLDER, URL, job, on_trial, queue_name
 
 
 def slides_of(text):
@@ -25,22 +25,31 @@ def convert(deck):
 
 class Careful(Worker):
     """Told to end, RQ's own forgets a job that it has taken in this very moment. This one looks once
-    a second whether it was told, between two jobs."""
+    a second whether it was told, between two jobs; and whether its trial is over."""
+
+    def __init__(self, trial):
+        names = [queue_name("convert", own=True)] + ([] if trial else [queue_name("convert")])
+        super().__init__(names, connection=redis.Redis.from_url(URL))
+        self.trial, self.told = trial, False
 
     def request_stop(self, *_):
-        self._stop_requested = True
+        self.told = True
 
     def dequeue_job_and_maintain_ttl(self, *_):
         taken = None
-        while taken is None and not self._stop_requested:
+        while taken is None and not self.told and not (self.trial and not on_trial()):
             taken = super().dequeue_job_and_maintain_ttl(timeout=1, max_idle_time=1)
         return taken
 
 
-def make_worker():
-    return Careful([queue_name("convert"), queue_name("convert", own=True)],
-                   connection=redis.Redis.from_url(URL))
+def work():
+    """On trial for this release alone, then for all."""
+    told = False
+    while not told:
+        worker = Careful(on_trial())
+        worker.work()
+        told = worker.told or not worker.trial
 
 
 if __name__ == "__main__":
-    make_worker().work()
+    work()

@@ -1,9 +1,12 @@
 """The worker on Celery: slides become a PDF."""
 import json
+import threading
+import time
 
 from celery import Celery
+from celery.signals import worker_ready
 
-from .store import FOLDER, URL, job, queue_name
+from .store import FOLDER, URL, job, on_trial, queue_name
 
 app = Celery(broker=URL)
 app.conf.worker_prefetch_multiplier = 1    # what waits stays in the queue, for any release
@@ -47,8 +50,26 @@ def export(deck):
         (FOLDER / f"{deck}.pdf").write_bytes(pdf_of(slides))
 
 
+def take_all(worker):
+    """After the trial."""
+    while on_trial():
+        time.sleep(0.5)
+    while not app.control.add_consumer(queue_name("export"), destination=[worker], reply=True):
+        pass
+
+
+def work():
+    names = [queue_name("export", own=True)]
+    if on_trial():
+        worker_ready.connect(
+            lambda sender, **_: threading.Thread(target=take_all, args=[sender.hostname],
+                                                 daemon=True).start(), weak=False)
+    else:
+        names.append(queue_name("export"))
+    app.worker_main(["worker", "--concurrency=2", "--loglevel=WARNING", "-Q", ",".join(names)])
+
+
 if __name__ == "__main__":
     # As the module that the gateway imports, not as __main__.
     from slidecraft import export as module
-    module.app.worker_main(["worker", "--concurrency=2", "--loglevel=WARNING", "-Q",
-                            f"{queue_name('export')},{queue_name('export', own=True)}"])
+    module.work()

@@ -14,6 +14,14 @@ KEPT = 7 * 24 * 3600    # seconds
 db = redis.Redis.from_url(URL, decode_responses=True)
 
 
+def on_trial():
+    """Before users are on this release: their jobs are for the one before."""
+    try:
+        return pathlib.Path(os.environ["SEATRIAL_PHASE_FILE"]).read_text().strip() == "trial"
+    except (KeyError, OSError):    # a preview, or nobody's
+        return False
+
+
 def queue_name(kind, own=False):
     """`own`: of the workers of this release alone."""
     return f"{kind}-{RELEASE}" if own else kind
