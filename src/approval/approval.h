@@ -16,10 +16,10 @@ namespace seatrial::approval {
 // Of an environment, as its configuration says now.
 struct Rules {
     bool required = false;
-    bool unseen = false;    // required for a migration of which no SQL tells what it does
     std::vector<std::string> approvers;    // "unix:alice", "uid:1000", ...; never empty
     bool self = true;                      // who asked may approve, too
     std::chrono::milliseconds expires{4 * 3'600'000};
+    bool unseen = false;    // required for a migration of which no SQL tells what it does
 };
 
 inline constexpr std::string_view deploy_action = "deploy";

@@ -96,7 +96,17 @@ Result<Artefact> make_artefact(docker::Engine& engine, const git::Mirror& mirror
                                const ArtefactRequest& request, const config::Component& part,
                                const OnLine& on_line, const Context& ctx) {
     if (!part.build && !part.site) {
-        return take_image(engine, part, request.means.logins, ctx);
+        auto taken = take_image(engine, part, request.means.logins, ctx);
+        if (!taken && taken.error().code != Code::cancelled) {
+            Error error = taken.error();
+            error.message = "the image " + printable(part.image) + " of '" + part.name +
+                            "' cannot be had: " + error.message;
+            if (error.hint.empty()) {
+                error.hint = "`docker pull` on the server tells whether its registry is up";
+            }
+            return tl::unexpected(std::move(error));
+        }
+        return taken;
     }
     auto arguments = part.build ? part.build->args : std::map<std::string, std::string>();
     arguments.insert(request.values.begin(), request.values.end());
@@ -113,7 +123,7 @@ Result<Artefact> make_artefact(docker::Engine& engine, const git::Mirror& mirror
             }
         },
         ctx);
-    if (!made && made.error().code == Code::failed) {
+    if (!made && (made.error().code == Code::failed || made.error().code == Code::unavailable)) {
         Error error = made.error();
         error.message = "the build of '" + part.name +
                         "' failed: " + without_secrets(error.message, arguments) + "\n" +

@@ -235,13 +235,15 @@ def test_a_registry_that_is_down_stops_nothing_but_a_build(site, engine, builder
     wares = wares_with(site, engine, f", builder: {builder}")
     wares.run("deploy", "stg")
     text = wares.text("stg")
-    base = f"127.0.0.1:{free_port()}/team/base:1"
-    for files in ({"Dockerfile": DOCKERFILE.replace("local/node:1", base)},
+    host = f"127.0.0.1:{free_port()}"
+    base = f"{host}/team/base:1"
+    for said, files in zip(("the build of 'web' failed", f"the image {base} of 'ready'"), ({"Dockerfile": DOCKERFILE.replace("local/node:1", base)},
                   {"Dockerfile": DOCKERFILE, "seatrial.yaml": APP_YAML.replace(
-                      "release:", f'  ready: {{ run: node, image: "{base}" }}\nrelease:')}):
+                      "release:", f'  ready: {{ run: node, image: "{base}" }}\nrelease:')}), strict=True):
         wares.repo.commit(files)
         failed = wares.run("deploy", "stg", ok=False)
-        assert failed.code == 1 and base in failed.err and "connection refused" in failed.err, failed
+        assert failed.code == 1 and said in failed.err and host in failed.err, failed
+        assert "connection refused" in failed.err
         assert wares.text("stg") == text
     # What is built needs none.
     release, = wares.run("releases", "--json").json

@@ -159,18 +159,18 @@ def test_a_worker_knows_when_users_are_on_its_release(wares, jobs):
     wares.run("deploy", "stg", "--wait")
     one = wares.deployment("stg")["serving"]
     harness.wait_for(lambda: jobs.phases == [("trial", one), ("live", one)], "the first to know")
-    wares.change("two", mode="sick")
+    wares.repo.commit({"seatrial.yaml": YAML.replace("[/]", "[{get: /, contains: never}]")})
     bad = wares.run("deploy", "stg", ok=False)
     assert bad.code == 1, bad
     assert [phase for phase, who in jobs.phases if who != one] == ["trial"], jobs.phases
     jobs.phases.clear()
-    wares.change("three")
+    wares.repo.commit({"seatrial.yaml": YAML})
     # Killed between the records and the switch: whoever comes next tells it.
     wares.site.serve({"SEATRIAL_FAILPOINTS": "release.promoted=kill"})
     wares.site.daemon.wait_ready()
     wares.run("deploy", "stg", "--no-wait")
     wares.site.daemon.process.wait(60)
-    assert [phase for phase, _ in jobs.phases] == ["trial"]
+    harness.wait_for(lambda: [phase for phase, _ in jobs.phases] == ["trial"], "the third to start")
     wares.site.serve().wait_ready()
     harness.wait_for(lambda: [phase for phase, _ in jobs.phases] == ["trial", "live"],
                      "the third to know")
