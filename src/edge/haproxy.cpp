@@ -189,8 +189,8 @@ Status Haproxy::close_dead(const std::string& site, const std::string& slot, con
     return impl_->worker.close_dead(backends, dead, ctx);
 }
 
-Status Haproxy::ping(const Context& ctx) {
-    return impl_->worker.structure(ctx).map([](const auto&) {});
+Result<std::string> Haproxy::worker(const Context& ctx) {
+    return impl_->worker.pid(ctx);
 }
 
 }    // namespace seatrial::edge

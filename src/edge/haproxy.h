@@ -67,8 +67,8 @@ public:
     // can get another address.
     Status close_dead(const std::string& site, const std::string& slot, const Server& dead,
                       const Context& ctx);
-    // Ok when a worker answers.
-    Status ping(const Context& ctx);
+    // Names the worker that answers; it is another after a reload, or when one has ended.
+    Result<std::string> worker(const Context& ctx);
 
 private:
     struct Impl;

@@ -100,7 +100,7 @@ protected:
                                          O_WRONLY | O_CREAT | O_APPEND, 0600);
         ASSERT_EQ(::posix_spawn(&pid, argv[0], &actions, nullptr, argv.data(), environ), 0);
         posix_spawn_file_actions_destroy(&actions);
-        while (!haproxy->ping(soon())) {
+        while (!haproxy->worker(soon())) {
             ASSERT_EQ(::waitpid(pid, nullptr, WNOHANG), 0) << "haproxy ended";
             ASSERT_TRUE(wait_for(std::chrono::milliseconds(5), soon()));
         }

@@ -47,6 +47,15 @@ Servers wanted_servers(const Wanted& wanted, const PreviewSeats& seats) {
     return out;
 }
 
+Result<std::string> Worker::pid(const Context& ctx) const {
+    TRY_ASSIGN(const std::string info, ask(disk_.admin(), "show info", ctx));
+    std::string out = info_in(info, "Pid");
+    if (out.empty()) {
+        return fail(Code::unavailable, "HAProxy does not tell its pid");
+    }
+    return out;
+}
+
 Result<std::string> Worker::structure(const Context& ctx) const {
     TRY_ASSIGN(const std::string info, ask(disk_.admin(), "show info", ctx));
     return info_in(info, "description");
@@ -200,11 +209,7 @@ Status Worker::close_dead(const std::vector<std::string>& backends, const Server
 }
 
 Status Worker::look(const Maps& maps, const Context& ctx) {
-    TRY_ASSIGN(const std::string info, ask(disk_.admin(), "show info", ctx));
-    const std::string pid = info_in(info, "Pid");
-    if (pid.empty()) {
-        return fail(Code::unavailable, "HAProxy does not tell its pid");
-    }
+    TRY_ASSIGN(const std::string pid, this->pid(ctx));
     if (known_.pid == pid) {
         return {};
     }

@@ -20,6 +20,7 @@ class Worker {
 public:
     explicit Worker(const Disk& disk) : disk_(disk) {}
 
+    Result<std::string> pid(const Context& ctx) const;
     // The structure it was started with.
     Result<std::string> structure(const Context& ctx) const;
     // Starts a new worker from the files and waits until it serves.

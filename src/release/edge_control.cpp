@@ -34,7 +34,7 @@ Status EdgeControl::start(const edge::Wanted& wanted, const Context& ctx) {
     // and as long as it lives nothing is launched.
     while (true) {
         TRY(launch_(haproxy_.command(), ctx));
-        if (haproxy_.ping(limited)) {
+        if (haproxy_.worker(limited)) {
             return {};
         }
         if (const auto waited = wait_for(pause, limited); !waited) {
@@ -60,11 +60,11 @@ Result<edge::Applied> EdgeControl::refresh(const Context& ctx) {
 
 Result<edge::Applied> EdgeControl::refresh_locked(const Context& ctx) {
     TRY_ASSIGN(const edge::Wanted now, wanted());
-    if (now.sites.empty() && !haproxy_.ping(ctx)) {
+    if (now.sites.empty() && !haproxy_.worker(ctx)) {
         return edge::Applied();
     }
     auto applied = haproxy_.apply(now, ctx);
-    if (applied || applied.error().code != Code::unavailable || haproxy_.ping(ctx)) {
+    if (applied || applied.error().code != Code::unavailable || haproxy_.worker(ctx)) {
         return applied;
     }
     TRY(start(now, ctx));

@@ -11,12 +11,15 @@ namespace {
 
 using checks::Outcome;
 
-// By `probe`, or as a user when it is empty.
-Result<std::vector<Outcome>> ask(const Settings& settings, const std::string& probe,
-                                 const Context& ctx) {
+// By `probe`, or as a user when it is empty. What an edge that ended meanwhile made of them says
+// nothing about the release: `unavailable`.
+Result<std::vector<Outcome>> ask(EdgeControl& edge, const Settings& settings,
+                                 const std::string& probe, const Context& ctx) {
+    TRY(edge.refresh(ctx));
     if (settings.listens.empty()) {
         return std::vector<Outcome>();
     }
+    TRY_ASSIGN(const std::string worker, edge.haproxy().worker(ctx));
     const edge::Listen& listen = settings.listens.front();
     checks::Target target;
     // It is the edge that we run: its certificate is for the name that users ask for.
@@ -27,14 +30,20 @@ Result<std::vector<Outcome>> ask(const Settings& settings, const std::string& pr
     if (!probe.empty()) {
         target.headers = {{"x-seatrial-probe", probe}};
     }
-    return checks::run(settings.checks, target, ctx);
+    TRY_ASSIGN(auto outcomes, checks::run(settings.checks, target, ctx));
+    if (!checks::render_failures(outcomes).empty() && edge.haproxy().worker(ctx) != worker) {
+        TRY(ctx.ok());
+        return fail(Code::unavailable, "the edge (HAProxy) was not the same during all checks",
+                    "they are done again");
+    }
+    return outcomes;
 }
 
 }    // namespace
 
 Status Reconciler::check(Look& now, const std::string& slot, const Context& ctx) {
-    TRY(parts_.edge.refresh(ctx));
-    TRY_ASSIGN(const auto outcomes, ask(now.spec.settings, now.standing.probes.at(slot), ctx));
+    TRY_ASSIGN(const auto outcomes,
+               ask(parts_.edge, now.spec.settings, now.standing.probes.at(slot), ctx));
     if (const std::string failures = checks::render_failures(outcomes); !failures.empty()) {
         return give_up(now, slot,
                        Error{Code::failed, "checks failed:\n" + failures, "", "", nullptr});
@@ -45,8 +54,7 @@ Status Reconciler::check(Look& now, const std::string& slot, const Context& ctx)
 }
 
 Status Reconciler::prove(Look& now, const std::string& slot, const Context& ctx) {
-    TRY(parts_.edge.refresh(ctx));    // whoever died between records and switch
-    TRY_ASSIGN(const auto outcomes, ask(now.spec.settings, "", ctx));
+    TRY_ASSIGN(const auto outcomes, ask(parts_.edge, now.spec.settings, "", ctx));
     now.standing.state.proving = false;
     const std::string failures = checks::render_failures(outcomes);
     if (failures.empty()) {

@@ -182,6 +182,23 @@ def test_an_app_that_dies_right_before_the_switch_fails_nobody(wares, engine):
     assert "ended by itself and was started again" in wares.run("history", "stg").out
 
 
+def test_an_edge_that_dies_during_checks_says_nothing_of_the_release(wares):
+    wares.run("deploy", "stg", "--wait")
+    checks = ", ".join(f"/{number}" for number in range(5))    # each takes 0.7 s
+    wares.repo.commit({"seatrial.yaml": APP_YAML.replace("[/]", f"[{checks}]")})
+    wares.change("two", mode="slow")
+    client = wares.start("deploy", "stg")
+    # They go on in the phase that follows: before users are on the release, and after.
+    for phases in (["serving", "ready"], ["draining", "serving"]):
+        harness.wait_for(lambda phases=phases: phases == [
+            slot["phase"] for slot in wares.deployment("stg")["slots"]], str(phases), 60, 0.02)
+        os.kill(wares.edge_worker(), signal.SIGKILL)
+    out, err = client.communicate(timeout=60)
+    assert client.returncode == 0, out + err
+    assert wares.text("stg") == "two here"
+    assert wares.run("incidents", "--json").json == []
+
+
 def test_what_cannot_be_done_is_said(wares):
     assert wares.run("deploy", "int", ok=False).code == 2
     nothing = wares.run("rollback", "prd", ok=False)
