@@ -65,6 +65,7 @@ void want_release(Proposal& now) {
     state.switched_at.reset();
     state.proving = false;
     now.standing.failure.clear();
+    now.standing.losing.reset();    // seen before this
     now.standing.queue_report.clear();
     now.standing.began_at = now_utc();
 }

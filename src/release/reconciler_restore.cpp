@@ -64,10 +64,14 @@ Status Reconciler::restore(Look& now, const Context& ctx) {
     const Owner owner = owner_of(now, wanted.slot);
     const auto folder = snapshots_of(now);
     if (wanted.discard) {
-        auto kept = keep_snapshot(now, content, wanted.slot, step_of(wanted, id_of_last(wanted)),
-                                  "restore", ctx);
+        Status kept = keep_snapshot(now, content, wanted.slot, step_of(wanted, id_of_last(wanted)),
+                                    "restore", ctx);
+        if (!kept && is_passing(kept.error())) {
+            return kept;
+        }
         if (!kept) {
-            return is_passing(kept.error()) ? kept : end_restore(now, std::move(kept));
+            return end_restore(now, fail(Code::failed, "a copy of what goes cannot be made: it " +
+                                                           kept.error().message));
         }
     }
     const auto lost = restore_snapshot(parts_.engine, content, owner, folder,
