@@ -3,8 +3,7 @@
 
     releases.py [--rounds N] [--rate N] [--dry]
 
-Needs root: the Docker engine is a private one. With nginx there, its reload is the peer; with wrk, too,
-the edge's throughput is measured against plain HAProxy.
+Needs root: the Docker engine is a private one. kamal-proxy is measured beside it where it is installed.
 """
 import argparse
 import contextlib
@@ -18,98 +17,76 @@ import urllib.request
 
 import world as _  # noqa: F401 - finds the harness and the release build
 import harness
+import open_loop
+import proxies
 import throughput
 from docker_engine import Engine
 from prober import Prober
 from report import Report
-from wares import Wares, free_port
+from wares import Wares
 
 PAGE = "performance-releases.md"
-NGINX = """\
-daemon off;
-pid {folder}/nginx.pid;
-error_log {folder}/error.log;
-worker_processes 2;
-events {{ worker_connections 4096; }}
-http {{
-  access_log off;
-  client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
-  fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
-  upstream app {{ server {server}:8080; keepalive 16; }}
-  server {{
-    listen 127.0.0.1:{port};
-    location / {{ proxy_pass http://app; proxy_http_version 1.1; proxy_set_header Connection ""; }}
-  }}
-}}
-"""
+PROBES = 50    # per second over new connections, and as many over kept ones
+LOAD_SECONDS = 4    # more than a switch with a second on each side
 
 
-class Nginx:
-    """What people do by hand: the other address into the file, and a reload."""
+@contextlib.contextmanager
+def booted(engine, image, name="bench-floor"):
+    """A container by hand, from nothing to the app's first answer: its address."""
+    engine.call("POST", f"/containers/create?name={name}",
+                {"Image": image, "Env": ["WEB_PORT=8080"]})
+    try:
+        engine.call("POST", f"/containers/{name}/start")
+        address = engine.address(name)
 
-    def __init__(self, folder):
-        self.folder, self.port, self.process = folder, free_port(), None
-        self.folder.mkdir()
-
-    def point_to(self, server):
-        (self.folder / "nginx.conf").write_text(
-            NGINX.format(folder=self.folder, port=self.port, server=server))
-        if self.process is None:
-            self.process = subprocess.Popen(["nginx", "-c", str(self.folder / "nginx.conf")],
-                                            stdin=subprocess.DEVNULL)
-            harness.wait_for((self.folder / "nginx.pid").exists, "nginx")
-        else:
-            self.process.send_signal(signal.SIGHUP)
-
-    def stop(self):
-        if self.process:
-            self.process.terminate()
-            self.process.wait(20)
+        def answers():
+            with contextlib.suppress(OSError):
+                return urllib.request.urlopen(f"http://{address}:8080/healthz",
+                                              timeout=1).status == 200
+        harness.wait_for(answers, "the app", 30, 0.002)
+        yield address
+    finally:
+        engine.call("DELETE", f"/containers/{name}?force=1")
 
 
 def boot(engine, image):
-    """Seconds from nothing to the app's first answer: the floor of a promote."""
-    name = "bench-floor"
+    """Its seconds: the floor of a promote."""
     started = time.monotonic()
-    engine.call("POST", f"/containers/create?name={name}",
-                     {"Image": image, "Env": ["WEB_PORT=8080"]})
-    engine.call("POST", f"/containers/{name}/start")
-    address = engine.address(name)
-
-    def answers():
-        with contextlib.suppress(OSError):
-            return urllib.request.urlopen(f"http://{address}:8080/healthz", timeout=1).status == 200
-    harness.wait_for(answers, "the app", 30, 0.002)
-    took = time.monotonic() - started
-    engine.call("DELETE", f"/containers/{name}?force=1")
-    return took
+    with booted(engine, image):
+        return time.monotonic() - started
 
 
-class Switches:
-    """Seen by the prober around each switch."""
+class Around:
+    """What clients see of a switch, from a second before it to a second after it."""
 
-    def __init__(self):
-        self.p99, self.failed, self.asked, self.late = [], 0, 0, []
+    def __init__(self, url, rate, undo):
+        self.url, self.rate = url, rate
+        # Knows which release answered; the load beside it does not.
+        self.prober = Prober(url, kinds=["new", "kept"], rate=PROBES)
+        undo.callback(self.prober.stop)
 
-    def take(self, prober, begun, old):
-        seen = prober.report()
-        self.failed += sum(seen[kind]["failed"] for kind in ("new", "kept"))
-        self.asked += sum(seen[kind]["asked"] for kind in ("new", "kept"))
-        self.p99.append(max(seen[kind]["p99_ms"] for kind in ("new", "kept")))
-        last = seen["releases"].get(old)
+    def see(self, switch, seen, old=""):
+        load = open_loop.Load(self.url, self.rate - 2 * PROBES, LOAD_SECONDS)
+        time.sleep(1.2)
+        self.prober.reset()
+        begun = time.time()
+        switch()
+        ended = time.time()
+        seen.seconds.append(ended - begun)
+        time.sleep(1)
+        asked, failed, p99 = load.between(begun - 1, ended + 1)
+        probed = self.prober.report()
+        seen.asked += asked + sum(probed[kind]["asked"] for kind in ("new", "kept"))
+        seen.failed += failed + len(probed["failed"])
+        seen.p99.append(p99)
+        last = probed["releases"].get(old)
         # The last request that the old release answered, by when it was started.
-        self.late.append(max(0, last["last"] - begun) if last else 0)
+        seen.late.append(max(0, last["last"] - begun * 1000) if last else 0)
 
 
-def around(prober, switch):
-    """One switch between two quiet seconds: (its seconds, UNIX time in ms when it began)."""
-    prober.reset()
-    time.sleep(1)
-    begun, started = time.time() * 1000, time.monotonic()
-    switch()
-    took = time.monotonic() - started
-    time.sleep(1)
-    return took, begun
+class Seen:
+    def __init__(self):
+        self.p99, self.failed, self.asked, self.late, self.seconds = [], 0, 0, [], []
 
 
 def measure(options, report):
@@ -121,81 +98,106 @@ def measure(options, report):
         wares = Wares(site, engine, "watch: 0s, drain: 1s")
         wares.run("deploy", "stg", "--wait")
         wares.run("promote", "--wait")
-        prober = Prober(wares.url("prd"), kinds=["new", "kept"], rate=options.rate)
-        undo.callback(prober.stop)
-        totals, floors, ours, back, quiet = [], [], Switches(), Switches(), Switches()
-        text = wares.text("prd")
-        for _ in range(options.rounds):
+        own = options.rate or open_loop.capacity(wares.url("prd")) // 2
+        print(f"{own} requests per second: half of what this machine can", flush=True)
+        ours, back, quiet, floors = voyages(options.rounds, own, engine, wares)
+        total, floor = statistics.median(ours.seconds), statistics.median(floors)
+        report.add("Promote, whole, above the app's own boot", total - floor, "s", 1,
+                   f"whole {total:.2f} s, slowest {max(ours.seconds):.2f} s; create, start and first "
+                   f"answer by hand {floor:.2f} s")
+        report.add("Requests failed over all promotes and rollbacks", ours.failed + back.failed, "",
+                   0, f"of {ours.asked + back.asked}, {2 * options.rounds} switches")
+        report.add("p99 of all answers around a promote", statistics.median(ours.p99), "ms", 10,
+                   f"quiet {statistics.median(quiet.p99):.1f} ms; the start of the new app is in it, "
+                   "and its first requests")
+        report.add("p99 of all answers around a rollback", statistics.median(back.p99), "ms", 10,
+                   f"quiet {statistics.median(quiet.p99):.1f} ms")
+        report.add("Rollback: command to the last request started on the wrong release",
+                   statistics.median(back.late), "ms", 100,
+                   f"slowest {max(back.late):.0f} ms; the command's own start is in it")
+        peers(options, report, engine, wares)
+        throughput.measure(options, report, engine, undo)
+    return own
+
+
+def voyages(rounds, rate, engine, wares):
+    """Promotes, rollbacks and quiet seconds at so many requests per second; seconds of the app's own
+    boot."""
+    floors, ours, back, quiet = [], Seen(), Seen(), Seen()
+    text = wares.text("prd")
+    with contextlib.ExitStack() as until:
+        around = Around(wares.url("prd"), rate, until)
+        for _ in range(rounds):
             old = text
             release, text = wares.build()
             wares.run("deploy", "stg", "--release", release, "--wait")
             image = wares.run("releases", "--json").json[0]["components"]["web"]["image"]
             floors.append(boot(engine, image))
-            _, begun = around(prober, lambda: None)
-            quiet.take(prober, begun, "")
-            took, begun = around(prober, lambda: wares.run("promote"))
-            totals.append(took)
-            ours.take(prober, begun, old)
-            _, begun = around(prober, lambda: wares.run("rollback", "prd"))
-            back.take(prober, begun, text)
+            around.see(lambda: None, quiet)
+            around.see(lambda: wares.run("promote"), ours, old)
+            around.see(lambda: wares.run("rollback", "prd"), back, text)
             wares.run("promote", "--wait")
-        total, floor = statistics.median(totals), statistics.median(floors)
-        report.add("Promote, whole, above the app's own boot", total - floor, "s", 1,
-                   f"whole {total:.2f} s, slowest {max(totals):.2f} s; create, start and first "
-                   f"answer by hand {floor:.2f} s")
-        report.add("Requests failed over all promotes and rollbacks", ours.failed + back.failed, "",
-                   0, f"of {ours.asked + back.asked}, {2 * options.rounds} switches")
-        report.add("p99 of all answers around a promote", statistics.median(ours.p99), "ms", 10,
-                   f"quiet {statistics.median(quiet.p99):.0f} ms; the new containers' start on the "
-                   "same cores is in it")
-        report.add("p99 of all answers around a rollback", statistics.median(back.p99), "ms", 10,
-                   f"quiet {statistics.median(quiet.p99):.0f} ms")
-        report.add("Rollback: command to the last request started on the wrong release",
-                   statistics.median(back.late), "ms", 100,
-                   f"slowest {max(back.late):.0f} ms; the command's own start is in it")
-        nginx_reload(options, report, engine, wares, undo)
-        throughput.measure(options, report, engine, undo)
+    return ours, back, quiet, floors
 
 
-def nginx_reload(options, report, engine, wares, undo):
-    if not shutil.which("nginx"):
-        print("nginx is not there: its reload is not measured")
-        return
-    slots = {slot["phase"]: slot["containers"]["web"][0]
-             for slot in wares.deployment("prd")["slots"]}
-    one, two = (engine.address(slots[phase]) for phase in ("serving", "warm"))
-    nginx = Nginx(wares.site.folder / "nginx")
-    undo.callback(nginx.stop)
-    nginx.point_to(one)
-    url = f"http://127.0.0.1:{nginx.port}"
-    answers = {}
-    for server in (one, two):
-        with urllib.request.urlopen(f"http://{server}:8080/", timeout=5) as answer:
-            answers[server] = answer.read().decode()
-    prober = Prober(url, kinds=["new", "kept"], rate=options.rate)
-    undo.callback(prober.stop)
-    seen = Switches()
-    for _ in range(options.rounds):
-        _, begun = around(prober, lambda: nginx.point_to(two))
-        seen.take(prober, begun, answers[one])
-        one, two = two, one
-    report.add("Peer: `nginx -s reload` between the same containers: last request on the wrong one",
-               statistics.median(seen.late), "ms", None,
-               f"p99 {statistics.median(seen.p99):.0f} ms, {seen.failed} failed of {seen.asked}")
+PEERS = (("kamal-proxy deploy", "kamal-proxy", lambda folder: proxies.Kamal(folder, "/healthz")),
+         ("nginx -s reload", "nginx", proxies.Nginx))
+
+
+def peers(options, report, engine, wares):
+    """Each between the same two containers, and to a new one of the same image, under the same load: half
+    of what the slower of it and the edge can."""
+    for name, program, make in PEERS:
+        if not shutil.which(program):
+            print(f"{program} is not there: it is not measured")
+            continue
+        slots = {slot["phase"]: slot["containers"]["web"][0]
+                 for slot in wares.deployment("prd")["slots"]}
+        servers = [engine.address(slots[phase]) for phase in ("serving", "warm")]
+        image = engine.inspect(slots["serving"])["Image"]
+        with urllib.request.urlopen(f"http://{servers[0]}:8080/", timeout=5) as answer:
+            old = answer.read().decode()
+        warm, fresh = Seen(), Seen()
+        with contextlib.ExitStack() as until:
+            proxy = make(wares.site.folder / program)
+            until.callback(proxy.stop)
+            proxy.point_to(servers[0])
+            url = f"http://127.0.0.1:{proxy.port}"
+            rate = min(map(open_loop.capacity, (url, wares.url("prd")))) // 2
+            around = Around(url, rate, until)
+            for _ in range(options.rounds):
+                around.see(lambda: proxy.point_to(servers[1]), warm, old)
+                proxy.point_to(servers[0])
+                with contextlib.ExitStack() as container:
+                    around.see(lambda: proxy.point_to(container.enter_context(
+                        booted(engine, image))), fresh)
+                    proxy.point_to(servers[0])
+        ours, back, _, _ = voyages(options.rounds, rate, engine, wares)
+        target = 1 if program == "kamal-proxy" else None
+        report.add(f"Peer: `{name}` between the same containers: last request on the wrong one",
+                   statistics.median(warm.late), "ms", None,
+                   f"{warm.failed + fresh.failed} failed of {warm.asked + fresh.asked}")
+        for what, mine, his in ((f"p99 around a rollback ÷ around `{name}`", back, warm),
+                                (f"p99 around a promote ÷ around a container's start by hand and "
+                                 f"`{name}`", ours, fresh)):
+            mine, his = statistics.median(mine.p99), statistics.median(his.p99)
+            report.add(what, mine / his, "×", target,
+                       f"{mine:.1f} against {his:.1f} ms at {rate} requests per second")
 
 
 def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("bench: ended by a signal"))
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--rate", type=int, default=100, help="requests per second and kind")
+    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--rate", type=int, help="requests per second (default: half of what the "
+                        "app behind the edge answers at most)")
     parser.add_argument("--dry", action="store_true", help="do not write the page")
     options = parser.parse_args()
     report = Report(PAGE)
-    measure(options, report)
+    rate = measure(options, report)
     if not options.dry:
-        report.write(rounds=options.rounds, rate=options.rate)
+        report.write(rounds=options.rounds, rate=rate)
 
 
 if __name__ == "__main__":

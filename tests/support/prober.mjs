@@ -6,9 +6,9 @@
 // Kinds: new (a connection each), kept (keep-alive), post (64 KB that trickle in within 0.4 s,
 // echoed as a digest), upload (the same within `upload` ms, half as often), events (server-sent
 // events), ws (WebSocket echo), h2 (one HTTP/2 session; over plain HTTP with prior knowledge).
-// `rate` is per second and of each kind that asks; streams are `streams` each. Reads lines:
-// "report" answers with one line of JSON and goes on, "reset" does so and forgets, the end of input
-// ends it.
+// `rate` is per second and of each kind that asks (`rates` of one: {"kept": 50}); streams are
+// `streams` each. Reads lines: "report" answers with one line of JSON and goes on, "reset" does so
+// and forgets, the end of input ends it.
 //
 // `crossed` counts what the release before answered while later requests got the next one's answer.
 //
@@ -22,6 +22,8 @@ import net from 'node:net';
 import readline from 'node:readline';
 import tls from 'node:tls';
 
+// UNIX time in ms, finer than Date.now() and steady.
+const now = () => performance.timeOrigin + performance.now();
 const options = { rate: 20, streams: 2, kinds: ['new', 'kept', 'post', 'events', 'ws'],
   timeout: 10_000, upload: 3000, ...JSON.parse(process.argv[2]) };
 const base = new URL(options.url);
@@ -35,8 +37,8 @@ const kinds = {};
 // Releases by the header that the app sends, with the start of the first and last request of each.
 let releases = {};
 let newest = { from: 0 };    // the request begun last, of those answered
-let started = Date.now();
-let lastGood = Date.now();
+let started = now();
+let lastGood = started;
 let longestGap = 0;
 
 function forget() {
@@ -44,20 +46,20 @@ function forget() {
     kinds[kind] = { asked: 0, good: 0, retried: 0, cut: 0, crossed: 0, failed: [], times: [] };
   }
   releases = {};
-  started = lastGood = Date.now();
+  started = lastGood = now();
   longestGap = 0;
 }
 
 function fail(kind, why) {
-  kinds[kind].failed.push(`${((Date.now() - started) / 1000).toFixed(2)} s: ${why}`);
+  kinds[kind].failed.push(`${((now() - started) / 1000).toFixed(2)} s: ${why}`);
 }
 
 function good(kind, from, release) {
-  const now = Date.now();
+  const at = now();
   kinds[kind].good += 1;
-  kinds[kind].times.push(now - from);
-  longestGap = Math.max(longestGap, now - lastGood);
-  lastGood = now;
+  kinds[kind].times.push(at - from);
+  longestGap = Math.max(longestGap, at - lastGood);
+  lastGood = at;
   if (release) {
     releases[release] ??= { first: from, last: from };
     releases[release].last = Math.max(releases[release].last, from);
@@ -154,18 +156,21 @@ function ask2(from, again = true) {
 }
 
 function ask(kind) {
-  const pause = 1000 / options.rate * (kind === 'upload' ? 2 : 1);
-  let due = Date.now();
-  setInterval(() => {
-    for (; due <= Date.now(); due += pause) {
+  const rate = options.rates?.[kind] ?? options.rate;
+  const pause = 1000 / rate * (kind === 'upload' ? 2 : 1);
+  let due = now();
+  const tick = () => {
+    for (; due <= now(); due += pause) {
       kinds[kind].asked += 1;
       askers[kind](due);
     }
-  }, 5);
+    setTimeout(tick, due - now());
+  };
+  tick();
 }
 
 function events() {
-  const from = Date.now();
+  const from = now();
   let opened = false;
   let over = false;
   kinds.events.asked += 1;
@@ -209,7 +214,7 @@ function frame(text) {
 }
 
 function ws() {
-  const from = Date.now();
+  const from = now();
   let opened = false;
   let over = false;
   let sent = 0;
@@ -223,12 +228,12 @@ function ws() {
       setTimeout(ws, opened ? 0 : 100);
     }
   };
-  let waiting = Date.now();
+  let waiting = now();
   const timer = setInterval(() => {
     if (opened && !socket.destroyed && waiting === 0) {
-      waiting = Date.now();
+      waiting = now();
       socket.write(frame(`echo ${++sent}`));
-    } else if (waiting && Date.now() - waiting > options.timeout) {
+    } else if (waiting && now() - waiting > options.timeout) {
       fail('ws', 'no echo in time');
       socket.destroy();
     }
@@ -276,7 +281,7 @@ function ws() {
 }
 
 function report() {
-  const out = { failed: [], releases, longest_gap_ms: Math.max(longestGap, Date.now() - lastGood) };
+  const out = { failed: [], releases, longest_gap_ms: Math.max(longestGap, now() - lastGood) };
   for (const [kind, each] of Object.entries(kinds)) {
     const times = each.times.sort((a, b) => a - b);
     const at = (part) => times[Math.min(times.length - 1, Math.floor(times.length * part))] ?? null;

@@ -69,7 +69,7 @@ dev_fuzz() {
 dev_bench() {
     local script=run groups=(build postgres node)
     if [[ ${1:-} == releases ]]; then
-        script=releases groups+=(test)
+        script=releases groups+=(test bench)
         shift
     fi
     dev_setup "${groups[@]}" || return

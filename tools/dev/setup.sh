@@ -9,6 +9,7 @@ packages_postgres=(postgresql-15 postgresql-client-15)
 packages_test=(libgtest-dev libgmock-dev python3-pytest haproxy docker.io docker-registry
     busybox-static iproute2 python3-venv python3-pip redis-server nginx-light
     prometheus)
+packages_bench=(wrk)
 packages_lint=(clang-tidy-19 clang-format-19)
 
 # The packages of the groups, one a line. Node.js counts by its command: any version from 18 on
@@ -20,13 +21,14 @@ wanted_packages() {
             build) printf '%s\n' "${packages_build[@]}" ;;
             postgres) printf '%s\n' "${packages_postgres[@]}" ;;
             test) printf '%s\n' "${packages_test[@]}" ;;
+            bench) printf '%s\n' "${packages_bench[@]}" ;;
             lint) printf '%s\n' "${packages_lint[@]}" ;;
             node)
                 command_usable node || echo nodejs
                 command_usable npm || echo npm
                 ;;
             *)
-                say_error "unknown group '$group'; groups are build postgres node test lint"
+                say_error "unknown group '$group'; groups are build postgres node test bench lint"
                 return 2
                 ;;
         esac
