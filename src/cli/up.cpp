@@ -10,6 +10,7 @@
 #include "cli/issue_key.h"
 #include "config/config.h"
 #include "git/mirror.h"
+#include "git/ref_files.h"
 
 namespace seatrial::cli {
 namespace {

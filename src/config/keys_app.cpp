@@ -48,8 +48,8 @@ constexpr Key table[] = {
      .type = Type::integer,
      .min = 1,
      .max = 65535,
-     .text = "The port that its container listens on in releases, for images that do not read the "
-             "variable. Absent: 8080, as the variable says.",
+     .text = "The port that its container listens on, for images that do not read the "
+             "variable. Absent: 8080, in previews the port of its slot; the variable says which.",
      .example = "3000"},
     {.path = "components.*.volumes",
      .type = Type::object,
@@ -84,7 +84,8 @@ constexpr Key table[] = {
      .example = "apps/web"},
     {.path = "components.*.build.context",
      .type = Type::folder,
-     .text = "Folder that the build sees. Absent: the root of the repository.",
+     .text = "Folder that the build sees, without what its .dockerignore names. Absent: the root "
+             "of the repository.",
      .example = "apps/web"},
     {.path = "components.*.build.file",
      .type = Type::path,
@@ -117,7 +118,8 @@ constexpr Key table[] = {
      .example = "{image: \"node:20.18-alpine\", run: npm ci && npm run build, folder: dist}"},
     {.path = "components.*.static.context",
      .type = Type::folder,
-     .text = "Folder that the build sees. Absent: the root of the repository.",
+     .text = "Folder that the build sees, without what its .dockerignore names. Absent: the root "
+             "of the repository.",
      .example = "apps/web"},
     {.path = "components.*.static.folder",
      .type = Type::folder,

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/file.h"
+#include "base/scratch_folder.h"
 #include "base/text.h"
 #include "docker/builds.h"
 #include "docker/images.h"
@@ -53,31 +54,6 @@ Status check_argument(const std::string& name) {
     }
     return {};
 }
-
-// A folder for one build that only we can read; gone with the object.
-class Scratch {
-public:
-    static Result<Scratch> make(const fs::path& parent) {
-        std::string path = (parent / "build-XXXXXX").string();
-        if (::mkdtemp(path.data()) == nullptr) {    // 0700
-            return fail_errno("cannot make a folder in " + parent.string(), errno);
-        }
-        return Scratch(path);
-    }
-    Scratch(Scratch&& other) noexcept : path_(std::exchange(other.path_, {})) {}
-    Scratch& operator=(Scratch&&) = delete;
-    ~Scratch() {
-        std::error_code ignored;
-        if (!path_.empty()) {
-            fs::remove_all(path_, ignored);
-        }
-    }
-    const fs::path& path() const { return path_; }
-
-private:
-    explicit Scratch(fs::path path) : path_(std::move(path)) {}
-    fs::path path_;
-};
 
 Result<process::Command> make_command(const Engine& engine, const BuildKit& kit,
                                       const BuildSpec& spec, const fs::path& config) {
@@ -150,7 +126,7 @@ std::vector<fs::path> docker_clis(const std::string& path_variable) {
 Result<std::string> build_with_buildkit(Engine& engine, const BuildKit& kit, const BuildSpec& spec,
                                         int context_fd, const OnLine& on_line, const Context& ctx) {
     TRY(check_image_name(spec.name));
-    TRY_ASSIGN(const Scratch scratch, Scratch::make(kit.scratch));
+    TRY_ASSIGN(const auto scratch, ScratchFolder::make(kit.scratch, "build-"));
     // The folder goes with the build; a daemon that was killed clears it when it starts again.
     TRY(write_file_atomic(scratch.path() / "config.json", cli_config(spec.logins).reveal(), 0600));
     TRY_ASSIGN(auto command, make_command(engine, kit, spec, scratch.path()));

@@ -15,6 +15,7 @@
 #include "crypto/crypto.h"
 #include "git/blob.h"
 #include "git/bundle.h"
+#include "git/ref_files.h"
 #include "git/refs.h"
 #include "git/run.h"
 
@@ -337,21 +338,6 @@ Status drop_stale_locks(const std::filesystem::path& folder, const Context& ctx)
 Result<std::string> Mirror::read_blob(const std::string& commit, const std::string& path,
                                       const Context& ctx) const {
     return read_blob_at(call(), commit, path, ctx);
-}
-
-Status Mirror::archive(const std::string& commit, const std::string& folder, int out_fd,
-                       const Context& ctx) const {
-    if (!is_commit_id(commit)) {
-        return fail(Code::invalid, "not a commit id: " + printable(commit));
-    }
-    Call call = this->call();
-    // "commit:folder" is that folder's tree, whatever characters it holds; "" is the root.
-    call.args = {"archive", "--format=tar", commit + ":" + folder};
-    call.output_fd = out_fd;
-    TRY(run_git_checked(std::move(call),
-                        "cannot read " + printable(folder) + " of commit " + commit.substr(0, 12),
-                        ctx));
-    return {};
 }
 
 }    // namespace seatrial::git

@@ -11,7 +11,7 @@
 #pragma once
 
 #include <filesystem>
-#include <map>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -25,9 +25,10 @@ struct TreeFile;
 
 class Mirror {
 public:
+    using LeaveOut = std::function<bool(std::string_view path)>;
+
     explicit Mirror(std::filesystem::path folder) : folder_(std::move(folder)) {}
     const std::filesystem::path& folder() const { return folder_; }
-
     // git init --bare, repeatable, also after dying half-way. No process once it is made.
     Status ensure(const Context& ctx) const;
     // At most 1 process, none for the tip of a ref.
@@ -63,18 +64,18 @@ public:
     // Before anybody works with it: what a killed process left locked is free again.
     Status drop_stale_locks(const Context& ctx) const;
 
-    // Upkeep for the collector: drops old refs/st/in/* and fetch/*, saved work older than
-    // `salvage_kept`, joins many packs, and once a week drops what nothing has reached for 30
-    // days. Returns the names under refs/st/salvage/ that went.
+    // Drops old refs/st/in/* and fetch/*, saved work older than `salvage_kept` (returns its names),
+    // joins many packs, and once a week drops what nothing has reached for 30 days.
     Result<std::vector<std::string>> tidy(std::chrono::milliseconds salvage_kept,
                                           const Context& ctx) const;
 
     // See read_blob() in git/repository.h. 1 process.
     Result<std::string> read_blob(const std::string& commit, const std::string& path,
                                   const Context& ctx) const;
-    // A tar of a commit's folder ("" = the whole tree) into `out_fd`, as it comes. 1 process.
+    // A tar of a commit's folder ("" = the whole tree) into `out_fd`. `leave_out` is asked for each
+    // file by its path below the folder. 1 process; with `leave_out` at most 4.
     Status archive(const std::string& commit, const std::string& folder, int out_fd,
-                   const Context& ctx) const;
+                   const Context& ctx, const LeaveOut& leave_out = {}) const;
     // The files at the paths (as in tree_digest), in their order. 1 process.
     Result<std::vector<TreeFile>> list_files(const std::string& commit,
                                              const std::vector<std::string>& paths,
@@ -109,12 +110,5 @@ private:
 // For all mirrors in `folder`, before anybody works with them: what a killed process left locked
 // is free again.
 Status drop_stale_locks(const std::filesystem::path& folder, const Context& ctx);
-
-// Name → commit of the refs right below `prefix` ("refs/st/keep/"), read from the files without
-// starting git; a broken ref has the commit "".
-Result<std::map<std::string, std::string>> refs_below(const std::filesystem::path& mirror,
-                                                      const std::string& prefix);
-// The commit of one ref, "" when there is none.
-Result<std::string> read_ref(const std::filesystem::path& mirror, const std::string& ref);
 
 }    // namespace seatrial::git

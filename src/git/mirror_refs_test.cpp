@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "git/mirror_fixture.h"
+#include "git/ref_files.h"
 
 namespace seatrial::git {
 namespace {

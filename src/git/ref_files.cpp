@@ -1,4 +1,6 @@
 // Refs of a mirror read from their files (gitrepository-layout): loose files win over packed-refs.
+#include "git/ref_files.h"
+
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>

@@ -20,6 +20,9 @@ std::vector<std::string> config_env(const Config& more = {});
 // Nobody's configuration and no questions: for repositories of ours. Without config_env().
 std::vector<std::string> closed_env();
 
+// Begins the names of what a killed Mirror::archive() may leave in the mirror's folder.
+inline constexpr const char* archive_scratch = "archive-";
+
 struct TreeFile {
     std::string mode, id, path;    // of a commit; id: of the file's content
 };

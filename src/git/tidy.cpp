@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "git/mirror.h"
+#include "git/ref_files.h"
 #include "git/run.h"
 
 namespace seatrial::git {
@@ -18,7 +19,7 @@ using std::chrono::hours;
 constexpr std::size_t arrivals_kept = 8;    // tips for the next bundle to build on
 constexpr auto arrival_grace = hours(1);    // between arrival and keep_ref
 constexpr auto fetched_kept = hours(24 * 30);
-constexpr auto half_pack_grace = hours(1);    // a full disk leaves large ones
+constexpr auto leftover_grace = hours(1);    // a full disk leaves large ones
 constexpr std::size_t packs_before_joining = 20;
 constexpr auto full_upkeep_every = hours(24 * 7);
 constexpr const char* unreachable_kept = "30.days.ago";
@@ -44,14 +45,15 @@ std::size_t count_packs(const std::filesystem::path& mirror) {
     return packs;
 }
 
-// Temporary packs of killed processes; a live one writes to its own all the time.
-void drop_half_packs(const std::filesystem::path& mirror) {
+// What killed processes left; a live one writes to its own all the time.
+void drop_leftovers(const std::filesystem::path& folder, std::string_view prefix) {
     std::error_code error;
-    for (std::filesystem::directory_iterator at(mirror / "objects/pack", error), end;
-         !error && at != end; at.increment(error)) {
+    for (std::filesystem::directory_iterator at(folder, error), end; !error && at != end;
+         at.increment(error)) {
         const auto age = age_of(at->path());
-        if (at->path().filename().string().starts_with("tmp_") && age && *age > half_pack_grace) {
-            ::unlink(at->path().c_str());
+        if (at->path().filename().string().starts_with(prefix) && age && *age > leftover_grace) {
+            std::error_code ignored;    // comes round again
+            std::filesystem::remove_all(at->path(), ignored);
         }
     }
 }
@@ -119,7 +121,8 @@ Result<std::vector<std::string>> Mirror::tidy(std::chrono::milliseconds salvage_
     }
     TRY(drop_old_arrivals(ctx));
     TRY_ASSIGN(auto dropped, drop_old_salvage(salvage_kept, ctx));
-    drop_half_packs(folder_);
+    drop_leftovers(folder_ / "objects/pack", "tmp_");    // half packs
+    drop_leftovers(folder_, archive_scratch);
     TRY(repack(ctx));
     return dropped;
 }

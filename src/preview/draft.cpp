@@ -152,7 +152,7 @@ plan::Graph Draft::finish() {
 }
 
 json environment_of(const Spec& spec, const config::App& app, const config::Component* component,
-                    const std::function<std::string(const config::Component&)>& host_of) {
+                    const std::function<Endpoint(const config::Component&)>& inside) {
     json set = {{"PREVIEW", "1"},
                 {"PREVIEW_ISSUE_KEY", spec.key},
                 {"PREVIEW_APP", spec.app},
@@ -162,18 +162,18 @@ json environment_of(const Spec& spec, const config::App& app, const config::Comp
                 {"PREVIEW_HOST", spec.host}};
     const auto urls = urls_of(spec, app);
     for (const auto& other : app.components) {
-        const auto port = spec.ports.find(other.name);
-        if (port == spec.ports.end()) {
+        if (!spec.ports.contains(other.name)) {
             continue;
         }
-        const std::string number = std::to_string(port->second);
+        const Endpoint at = inside(other);
+        const std::string number = std::to_string(at.port);
         set[other.port] = number;
         set[upper(other.name) + "_PORT"] = number;
         set[upper(other.name) + "_URL"] = urls.at(other.name);
-        set[upper(other.name) + "_INTERNAL_URL"] = "http://" + host_of(other) + ":" + number;
+        set[upper(other.name) + "_INTERNAL_URL"] = "http://" + at.host + ":" + number;
     }
     if (component != nullptr && spec.ports.contains(component->name)) {
-        set["PORT"] = std::to_string(spec.ports.at(component->name));
+        set["PORT"] = std::to_string(inside(*component).port);
         set["PREVIEW_URL"] = urls.at(component->name);
     } else if (!urls.empty()) {
         set["PREVIEW_URL"] = urls.at(main_component(spec, app));

@@ -69,11 +69,16 @@ private:
                             std::vector<std::string> after);
 };
 
+struct Endpoint {
+    std::string host;
+    int port = 0;
+};
 // Everything a component or tool (nullptr) of this preview sees, without secrets and database
-// (resource/environment.h). `host_of`: where other components of the preview reach one.
+// (resource/environment.h). `inside`: where other components of the preview reach one that has a
+// port.
 nlohmann::json environment_of(const Spec& spec, const config::App& app,
                               const config::Component* component,
-                              const std::function<std::string(const config::Component&)>& host_of);
+                              const std::function<Endpoint(const config::Component&)>& inside);
 // Its part `database`, for PostgreSQL.
 nlohmann::json postgres_of(const Spec& spec, const config::App& app, const Layout& layout);
 

@@ -12,7 +12,8 @@
 #include "config/secret_text.h"
 #include "docker/dockerfile.h"
 #include "docker/images.h"
-#include "release/static_site.h"
+#include "resource/build_context.h"
+#include "resource/static_site.h"
 
 namespace seatrial::release {
 namespace {
@@ -37,18 +38,6 @@ Result<Artefact> take_image(docker::Engine& engine, const config::Component& par
     return Artefact{found->id, part.image};
 }
 
-// Little: it fits into a pipe.
-Status write_text(int fd, std::string_view text) {
-    while (!text.empty()) {
-        const ssize_t n = ::write(fd, text.data(), text.size());
-        if (n < 0 && errno != EINTR) {
-            return fail_errno("write to a pipe", errno);
-        }
-        text.remove_prefix(n < 0 ? 0 : static_cast<std::size_t>(n));
-    }
-    return {};
-}
-
 // git writes the context into a pipe while the engine reads it.
 Result<Artefact> build_image(docker::Engine& engine, const git::Mirror& mirror,
                              const ArtefactRequest& request, const config::Component& part,
@@ -57,11 +46,18 @@ Result<Artefact> build_image(docker::Engine& engine, const git::Mirror& mirror,
                              const docker::OnLine& on_line, const Context& ctx) {
     docker::BuildSpec spec;
     spec.name = name;
-    const StaticSource site = part.site ? render_static(part, arguments) : StaticSource();
-    const config::Build build =
-        part.site ? config::Build{part.site->context, site.dockerfile, "", {}} : *part.build;
-    spec.dockerfile = build.file;
-    spec.target = build.target;
+    resource::BuildContext context{request.commit, "", "", {}};
+    if (part.site) {
+        auto site = resource::render_static(part, arguments);
+        context.folder = part.site->context;
+        context.dockerfile = std::move(site.dockerfile);
+        context.files = std::move(site.files);
+    } else {
+        context.folder = part.build->context;
+        context.dockerfile = part.build->file;
+        spec.target = part.build->target;
+    }
+    spec.dockerfile = context.dockerfile;
     spec.arguments = arguments;
     spec.logins = request.means.logins;
     spec.labels = {{"seatrial.app", request.app},
@@ -74,10 +70,7 @@ Result<Artefact> build_image(docker::Engine& engine, const git::Mirror& mirror,
     Fd read_end(ends[0]);
     Status packed;
     std::jthread packer([&, write_end = Fd(ends[1])]() mutable {
-        packed = write_text(write_end.get(), site.tar);
-        if (packed) {
-            packed = mirror.archive(request.commit, build.context, write_end.get(), ctx);
-        }
+        packed = resource::write_build_context(mirror, context, write_end.get(), ctx);
         write_end.reset();
     });
     const auto& kit = request.means.kit;
@@ -85,6 +78,9 @@ Result<Artefact> build_image(docker::Engine& engine, const git::Mirror& mirror,
                      : docker::build_image(engine, spec, read_end.get(), on_line, ctx);
     read_end.reset();    // ends the packer when the engine gave up early
     packer.join();
+    if (!packed && packed.error().code == Code::invalid) {    // the builder only missed something
+        return tl::unexpected(packed.error());
+    }
     if (!built) {
         return tl::unexpected(built.error());
     }

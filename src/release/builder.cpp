@@ -252,16 +252,12 @@ Result<Release> build(store::Records& records, docker::Engine& engine, const git
 
 namespace {
 
-int port_of(const config::Component& part) {
-    return part.container_port > 0 ? part.container_port : default_container_port;
-}
-
 // How components find each other, by the names of previews.
 void add_addresses(const config::App& app, std::map<std::string, std::string>& out) {
     for (const auto& part : app.components) {
         if (!part.port.empty()) {
             const std::string prefix = config::variable_prefix(part.name);
-            const std::string port = std::to_string(port_of(part));
+            const std::string port = std::to_string(container_port_of(part));
             const std::string url = "http://" + part.name + ":" + port;
             out[prefix + "_PORT"] = port;
             out[prefix + "_URL"] = url;
@@ -327,7 +323,7 @@ Content make_content(const Release& release, const config::App& app,
         component.defaults = defaults_of(app, part.name);
         component.templates = part.env;
         component.env = environment.env;
-        component.port = port_of(part);
+        component.port = container_port_of(part);
         // A port's variable has the same name as in previews.
         component.worker = part.port.empty();
         if (!part.port.empty()) {

@@ -13,12 +13,12 @@
 #include "config/release_snapshot.h"
 #include "config/secret_source.h"
 #include "config/version_range.h"
+#include "resource/static_site.h"
 
 namespace seatrial::release {
 
-// Inside a container, unless the component says another; each container has an address of its own,
-// so all may have the same.
-inline constexpr int default_container_port = 8080;
+using resource::container_port_of;
+using resource::default_container_port;
 
 // A folder of a container that outlives it.
 struct Volume {

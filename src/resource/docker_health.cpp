@@ -17,7 +17,8 @@ constexpr int tail_lines = 12;
 
 struct Target {
     std::string container;
-    std::uint16_t port = 0;
+    std::uint16_t port = 0;      // on this host
+    std::uint16_t inside = 0;    // in the container
     std::string path, network;
 };
 
@@ -35,7 +36,7 @@ Result<bool> look(docker::Engine& engine, const Target& target, std::string& see
         const auto address = container.addresses.find(target.network);
         const Status accepted = address == container.addresses.end()
                                     ? fail(Code::unavailable, "the container has no address yet")
-                                    : net::tcp_accepts_at(address->second, target.port, patience);
+                                    : net::tcp_accepts_at(address->second, target.inside, patience);
         TRY(ctx.ok());
         seen = accepted ? "" : accepted.error().message;
         return accepted.has_value();
@@ -64,7 +65,8 @@ Result<plan::Observation> DockerHealth::observe(const plan::Ref& /*ref*/, const 
 Status DockerHealth::create(const plan::Ref& ref, const nlohmann::json& spec,
                             const plan::Progress& progress, const Context& ctx) {
     TRY_ASSIGN(auto* engine, engines_.engine_of(ref));
-    const Target target{ref.name, spec.at("port").get<std::uint16_t>(), spec.value("path", ""),
+    const auto port = spec.at("port").get<std::uint16_t>();
+    const Target target{ref.name, port, spec.value("inside", port), spec.value("path", ""),
                         spec.value("network", "")};
     return await_health({[&](std::string& seen) { return look(*engine, target, seen, ctx); },
                          [&] {

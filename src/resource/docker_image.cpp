@@ -12,6 +12,7 @@
 #include "docker/images.h"
 #include "git/mirror.h"
 #include "git/run.h"
+#include "resource/build_context.h"
 
 namespace seatrial::resource {
 namespace {
@@ -71,40 +72,6 @@ Result<Fd> open_log(const json& spec) {
     TRY(make_dirs(file.parent_path(), 0700));
     Fd log(::open(file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     return log ? Result<Fd>(std::move(log)) : fail_errno("cannot open " + file.string(), errno);
-}
-
-// A tar with one Dockerfile, as the classic builder wants it (POSIX ustar: header of 512 bytes,
-// content filled up to 512, two empty blocks).
-std::string tar_of_dockerfile(const std::string& text) {
-    constexpr std::size_t block = 512;
-    std::string header(block, '\0');
-    const auto put = [&header](std::size_t at, const std::string& field) {
-        header.replace(at, field.size(), field);
-    };
-    const auto octal = [](std::size_t value, std::size_t digits) {
-        std::string out(digits, '0');
-        for (std::size_t i = digits; i > 0 && value > 0; value /= 8) {
-            out[--i] = static_cast<char>('0' + value % 8);
-        }
-        return out;
-    };
-    put(0, "Dockerfile");
-    put(100, "0000644");
-    put(108, "0000000");
-    put(116, "0000000");
-    put(124, octal(text.size(), 11));
-    put(136, "00000000000");
-    put(148, "        ");
-    put(156, "0");
-    put(257, std::string("ustar\0", 6) + "00");
-    std::size_t sum = 0;
-    for (const char byte : header) {
-        sum += static_cast<unsigned char>(byte);
-    }
-    put(148, octal(sum, 6) + '\0');
-    std::string tar = header + text;
-    tar.resize((tar.size() + block - 1) / block * block, '\0');
-    return tar + std::string(2 * block, '\0');
 }
 
 }    // namespace
@@ -167,7 +134,7 @@ Status DockerImage::build(docker::Engine& engine, const plan::Ref& ref, const js
     Status archived;
     if (!source.empty()) {
         TRY(docker::check_image_name(source));
-        TRY_ASSIGN(context, git::text_fd(tar_of_dockerfile("FROM " + source + "\n")));
+        TRY_ASSIGN(context, git::text_fd(tar_of({{"Dockerfile", "FROM " + source + "\n"}})));
     } else {
         wanted.dockerfile = spec.value("dockerfile", "Dockerfile");
         wanted.target = spec.value("target", "");
@@ -178,16 +145,22 @@ Status DockerImage::build(docker::Engine& engine, const plan::Ref& ref, const js
         }
         context = Fd(ends[0]);
         const git::Mirror mirror(mirrors_ / spec.at("mirror").get<std::string>());
-        archiver = std::jthread([&archived, mirror, spec, ctx, end = ends[1]] {
+        const BuildContext files{spec.at("commit").get<std::string>(), spec.value("context", ""),
+                                 wanted.dockerfile,
+                                 spec.value("files", std::map<std::string, std::string>())};
+        archiver = std::jthread([&archived, mirror, files, ctx, end = ends[1]] {
             const Fd out(end);
-            archived = mirror.archive(spec.at("commit").get<std::string>(),
-                                      spec.value("context", ""), out.get(), ctx);
+            archived = write_build_context(mirror, files, out.get(), ctx);
         });
     }
     const auto built = docker::build_image(engine, wanted, context.get(), on_line, ctx);
     context.reset();    // a builder that read not all of it must not keep the archiver waiting
     if (archiver.joinable()) {
         archiver.join();
+    }
+    if (!archived &&
+        archived.error().code == Code::invalid) {    // the builder only missed something
+        return archived;
     }
     if (!built && built.error().code == Code::failed) {
         return fail(Code::failed, built.error().message + tail.text(),

@@ -1,4 +1,5 @@
 // The life of a tree.
+#include "git/ref_files.h"
 #include "resource/settled_index.h"
 #include "resource/worktree_fixture.h"
 

@@ -60,6 +60,24 @@ def test_images_come_and_go_alike(both, engine):
     assert not list((both.site.data / "scratch").iterdir())
 
 
+def test_a_builder_gets_what_dockerignore_leaves(both, engine):
+    files = {"Dockerfile": DOCKERFILE + "COPY . /files\n", "web/README.md": "x\n", "notes.md": "x\n",
+             "keys/secret.pem": "x\n", "keys/public.pem": "x\n",
+             ".dockerignore": "# not for images\n**/*.md\nkeys\n!keys/public.pem\nDockerfile\n"}
+    both.repo.commit(files)
+    inside = engine.files(both.run("build", "--json").json["components"]["web"]["image"], "/files")
+    assert "keys/public.pem" in inside and "served.js" in inside, inside
+    assert not {"web/README.md", "notes.md", "keys/secret.pem"} & set(inside), inside
+    # The Dockerfile's own goes before it.
+    both.repo.commit({"Dockerfile.dockerignore": "*\n!*.js\n!*.txt\n"})
+    inside = engine.files(both.run("build", "--json").json["components"]["web"]["image"], "/files")
+    assert {"served.js", "text.txt", "mode.txt"} <= set(inside), inside
+    assert "seatrial.yaml" not in inside and "keys/public.pem" not in inside, inside
+    both.repo.commit({"Dockerfile.dockerignore": "*\n[\n"})
+    refused = both.run("build", ok=False)
+    assert "Dockerfile.dockerignore, line 2: '[' has no ']'" in refused.err, refused
+
+
 def test_what_needs_buildkit_is_refused_before_the_build_where_there_is_none(classic, engine):
     before = engine.tags()
     classic.repo.commit({"Dockerfile": NEEDS_BUILDKIT, "other/Dockerfile":

@@ -1,11 +1,13 @@
 """A Docker engine of the tests' own (tools/private_docker), spoken to beside the program."""
 import contextlib
+import io
 import json
 import os
 import pathlib
 import shutil
 import subprocess
 import sys
+import tarfile
 
 import harness
 
@@ -35,6 +37,19 @@ class Engine:
         self.process.stdin.write(command + "\n")
         self.process.stdin.flush()
         self.expect("ok")
+
+    def files(self, image, path):
+        """The names of files below a folder of an image, sorted."""
+        name = self.call("POST", "/containers/create", {"Image": image, "Cmd": ["x"]})["Id"]
+        connection = harness.UnixConnection(self.socket, 30)
+        connection.request("GET", f"/v1.41/containers/{name}/archive?path={path}")
+        answer = connection.getresponse()
+        assert answer.status == 200, answer.read()
+        with tarfile.open(fileobj=io.BytesIO(answer.read())) as tar:
+            names = [each.name.partition("/")[2] for each in tar if each.isfile()]
+        connection.close()
+        self.call("DELETE", f"/containers/{name}")
+        return sorted(names)
 
     def call(self, method, path, value=None):
         """`value` goes as JSON."""

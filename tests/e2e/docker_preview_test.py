@@ -3,6 +3,8 @@ from a branch to containers and back to nothing."""
 import contextlib
 import os
 import shutil
+import urllib.error
+import urllib.request
 
 import harness
 import pytest
@@ -228,6 +230,27 @@ def test_a_build_that_fails_leaves_the_running_one_alone(wares):
     assert failed.code == 1 and "no such thing" in failed.err + failed.out
     assert wares.get("web")["text"] == "one"
     wares.run("stop", KEY)
+
+
+def test_static_files_and_a_fixed_port_are_served_as_in_a_release(wares):
+    wares.engine.tell("image nginx")
+    before = wares.engine.census()
+    wares.repo.commit({
+        "seatrial.yaml": APP_YAML.replace("port: API_PORT", "port: API_PORT, container_port: 3000")
+        .replace("migrate:", "  fe: { run: x, port: FE_PORT, static: { context: fe, folder: dist, "
+                 'server: "local/nginx:1" } }\nmigrate:'),
+        "fe/dist/index.html": "<h1>pages</h1>\n", "fe/dist/notes.txt": "mine\n",
+        "fe/.dockerignore": "**/*.txt\n"})
+    wares.up()
+    fe = harness.preview_url(wares.shown(), "fe")
+    with urllib.request.urlopen(fe + "/a/page/of/the/app", timeout=10) as answer:
+        assert "pages" in answer.read().decode()
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        urllib.request.urlopen(fe + "/notes.txt", timeout=10)
+    assert wares.get("api")["env"]["PORT"] == "3000"
+    assert wares.get("web", "/api")["name"] == "api"
+    wares.run("stop", KEY)
+    assert wares.engine.census() == before
 
 
 def test_an_app_without_images_is_refused_with_the_remedy(wares):

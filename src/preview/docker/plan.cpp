@@ -8,6 +8,7 @@
 #include "resource/docker_health.h"
 #include "resource/docker_image.h"
 #include "resource/docker_network.h"
+#include "resource/static_site.h"
 
 namespace seatrial::preview::docker {
 namespace {
@@ -19,6 +20,14 @@ using plan::Ref;
 
 // What an image is made from.
 json image_spec(const Spec& spec, const config::Component& component) {
+    if (component.site) {
+        auto source = resource::render_static(component, {});
+        return {{"mirror", spec.mirror},
+                {"commit", spec.commit},
+                {"context", component.site->context},
+                {"dockerfile", std::move(source.dockerfile)},
+                {"files", std::move(source.files)}};
+    }
     if (!component.build) {
         return {{"pull", component.image}};
     }
@@ -70,18 +79,26 @@ private:
             }
             json spec = image_spec(spec_, component);
             spec["life"] = spec_.life;
-            if (component.build) {
+            const bool built = !spec.contains("pull");
+            if (built) {
                 spec["log"] = draft_.log_file("build-" + component.name);
             }
-            draft_.add(id, (component.build ? "build " : "pull ") + component.name,
+            draft_.add(id, (built ? "build " : "pull ") + component.name,
                        place(resource::docker_image_type, image), std::move(spec), {"ref"});
             prepared_.push_back(id);
         }
     }
 
+    // Where it listens in its container: at its fixed port, or at the one that it is published at.
+    int inside_port(const config::Component& component) const {
+        const bool fixed = component.container_port > 0 || component.site.has_value();
+        return fixed ? resource::container_port_of(component) : spec_.ports.at(component.name);
+    }
+
     json environment(const config::Component* component) const {
-        json result = environment_of(spec_, app_, component,
-                                     [](const config::Component& other) { return other.name; });
+        json result = environment_of(spec_, app_, component, [this](const auto& other) {
+            return Endpoint{other.name, inside_port(other)};
+        });
         if (app_.database.engine == config::DatabaseEngine::postgres) {
             result["database"] = postgres_of(spec_, app_, layout_);
         }
@@ -127,7 +144,8 @@ private:
         spec["aliases"] = json::array({component.name});
         const auto port = spec_.ports.find(component.name);
         if (port != spec_.ports.end()) {
-            spec["ports"] = json::array({{{"container", port->second}, {"host", port->second}}});
+            spec["ports"] =
+                json::array({{{"container", inside_port(component)}, {"host", port->second}}});
         }
         return spec;
     }
@@ -141,16 +159,17 @@ private:
             }
             draft_.add(start, "start " + component.name, ref_of(component),
                        component_spec(component), std::move(after));
-            const auto port = spec_.ports.find(component.name);
-            if (port == spec_.ports.end()) {
+            if (!spec_.ports.contains(component.name)) {
                 continue;
             }
             const auto health = component.health.value_or(config::Health{});
-            Node& node = draft_.add(
-                "health." + component.name, component.name + " answers",
-                place(resource::docker_health_type, ref_of(component).name),
-                {{"port", port->second}, {"path", health.path}, {"network", spec_.names.network}},
-                {start});
+            Node& node = draft_.add("health." + component.name, component.name + " answers",
+                                    place(resource::docker_health_type, ref_of(component).name),
+                                    {{"port", spec_.ports.at(component.name)},
+                                     {"inside", inside_port(component)},
+                                     {"path", health.path},
+                                     {"network", spec_.names.network}},
+                                    {start});
             node.timeout = health.timeout;
         }
     }

@@ -1,9 +1,10 @@
 // The plan of provider `docker`: images of the commit, a network, containers and a database. A
 // pure function: it reads no clock, file or server.
 //
-// A component listens in its container on the port that it is published at, so that its variables
-// say the same inside and outside; components reach each other by their names. It runs what its
-// image runs, as in a release; the migration runs its command in the image of one of them.
+// A component listens in its container at its container_port, a static one at 8080 without it, any
+// other on the port that it is published at; its variables say so, and components reach each other
+// there by their names. It runs what its image runs, as in a release; the migration runs its
+// command in the image of one of them.
 #pragma once
 
 #include "preview/draft.h"

@@ -103,6 +103,34 @@ TEST_F(DockerPlanTest, AContainerIsPublishedAtItsSlotAndLimited) {
     EXPECT_EQ(web.at("environment").at("database").at("role"), spec.names.role);
 }
 
+TEST_F(DockerPlanTest, AFixedPortIsWhereItListensInsideAndItsSlotWhereItIsPublished) {
+    app.components[1].container_port = 3000;
+    const auto graph = plan();
+    EXPECT_EQ(node(graph, "start.api").spec->at("ports").dump(),
+              R"([{"container":3000,"host":5200}])");
+    EXPECT_EQ(node(graph, "health.api").spec->at("port"), 5200);
+    EXPECT_EQ(node(graph, "health.api").spec->at("inside"), 3000);
+    const auto& set = node(graph, "start.web").spec->at("environment").at("set");
+    EXPECT_EQ(set.at("API_URL"), "http://localhost:5200");
+    EXPECT_EQ(set.at("API_INTERNAL_URL"), "http://api:3000");
+    EXPECT_EQ(set.at("API_PORT"), "3000");
+    EXPECT_EQ(node(graph, "start.api").spec->at("environment").at("set").at("PORT"), "3000");
+}
+
+TEST_F(DockerPlanTest, AStaticComponentIsBuiltAroundItsFiles) {
+    config::Component& web = app.components[0];
+    web.build.reset();
+    web.image.clear();
+    web.site = config::StaticSite{.context = "fe", .folder = "dist", .run = {}, .image = ""};
+    spec.images = choose_images(spec, app, "abcdef");
+    const auto graph = plan();
+    const auto& image = *node(graph, "image.web").spec;
+    EXPECT_EQ(image.at("context"), "fe");
+    EXPECT_TRUE(image.at("files").contains(image.at("dockerfile").get<std::string>()));
+    EXPECT_EQ(node(graph, "start.web").spec->at("ports").dump(),
+              R"([{"container":8080,"host":5100}])");
+}
+
 TEST_F(DockerPlanTest, TheMigrationRunsInTheImageThatIsNamed) {
     EXPECT_EQ(node(plan(), "migrate").spec->at("image"), spec.images.at("web"));
     app.migrate->component = "api";

@@ -66,12 +66,13 @@ json DockerProvider::isolation() const {
 
 Status DockerProvider::check(const config::App& app) const {
     for (const auto& component : app.components) {
-        if (!component.build && component.image.empty()) {
-            return fail(Code::invalid,
-                        "components." + component.name +
-                            ": provider docker needs an image of it and there is none",
-                        "give it `build: .` (with a Dockerfile) or `image: NAME`, or choose an "
-                        "environment with provider local");
+        if (!component.is_released()) {
+            return fail(
+                Code::invalid,
+                "components." + component.name +
+                    ": provider docker needs an image of it and there is none",
+                "give it `build: .` (with a Dockerfile), `image: NAME` or `static`, or choose "
+                "an environment with provider local");
         }
     }
     if (app.database.engine == config::DatabaseEngine::sqlite) {

@@ -109,8 +109,9 @@ private:
     }
 
     json environment(const config::Component* component) const {
-        json result = environment_of(spec_, app_, component,
-                                     [](const config::Component&) { return "localhost"; });
+        json result = environment_of(spec_, app_, component, [this](const auto& other) {
+            return Endpoint{"localhost", spec_.ports.at(other.name)};
+        });
         if (app_.database.engine == config::DatabaseEngine::postgres) {
             result["database"] = postgres_of(spec_, app_, layout_);
         } else if (app_.database.engine == config::DatabaseEngine::sqlite) {
