@@ -169,6 +169,21 @@ Result<Applied> Haproxy::apply(const Wanted& wanted, const Context& ctx) {
     return impl_->apply(wanted, ctx);
 }
 
+Result<bool> Haproxy::trusts(const std::string& site, const std::string& slot, const Context& ctx) {
+    const std::lock_guard lock(impl_->mutex);
+    const Worker& worker = impl_->worker;
+    TRY_ASSIGN(const auto backends, worker.backends(site + "." + slot + ".", ctx));
+    for (const auto& backend : backends) {
+        TRY_ASSIGN(const auto rows, worker.stat(backend, 4, 0, ctx));
+        for (const auto& row : rows) {    // "DOWN", "DOWN 1/2"; in maintenance: not of this slot
+            if (row.at("status").starts_with("DOWN")) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
 Result<Counts> Haproxy::counts(const std::string& site, const std::string& slot,
                                const Context& ctx) {
     const std::lock_guard lock(impl_->mutex);

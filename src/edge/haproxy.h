@@ -60,6 +60,9 @@ public:
     // address: drain first), invalid as above; then what runs goes on unchanged.
     Result<Applied> apply(const Wanted& wanted, const Context& ctx);
 
+    // Whether it would send requests to every server of a slot: its own checks may take one that
+    // came back for dead a while longer (2 checks of 0.5 s).
+    Result<bool> trusts(const std::string& site, const std::string& slot, const Context& ctx);
     Result<Counts> counts(const std::string& site, const std::string& slot, const Context& ctx);
     // Ends what is still open on a slot, in all workers: after the drain.
     Status close_sessions(const std::string& site, const std::string& slot, const Context& ctx);

@@ -19,7 +19,8 @@ namespace {
 using nlohmann::json;
 
 // The edge asks a server that was down twice, 500 ms apart, before it sends users there again.
-constexpr std::chrono::milliseconds edge_trusts{1500};
+constexpr std::chrono::seconds edge_patience{5};    // with a container that came back
+constexpr std::chrono::milliseconds edge_pause{20};
 
 std::vector<std::string> told(const std::vector<Finding>& findings) {
     std::vector<std::string> out;
@@ -41,6 +42,19 @@ std::string slot_ahead(const Standing& standing) {
     return due == "switched" ? standing.state.stable
            : due == "share"  ? slot_of(standing.state, standing.state.wanted)
                              : "";
+}
+
+// The edge may take what came back for dead. One that it never trusts is for the checks to judge.
+Status await_trust(edge::Haproxy& edge, const std::string& site, const std::string& slot,
+                   const Context& ctx) {
+    const Context limited = ctx.with_timeout(edge_patience);
+    do {
+        TRY_ASSIGN(const bool trusted, edge.trusts(site, slot, ctx));
+        if (trusted) {
+            return {};
+        }
+    } while (wait_for(edge_pause, limited));
+    return ctx.ok();
 }
 
 }    // namespace
@@ -194,8 +208,11 @@ Status Reconciler::catch_up(Look& now, const Context& ctx) {
         }
         if (again.value_or(false)) {
             TRY(save(now, {make_event(now.life, "revived", {{"slot", slot}})}));
-            TRY(wait_for(edge_trusts, ctx));
-        }    // What cannot start again is for revive() to judge.
+        }
+        if (again) {    // What cannot start again is for revive() to judge.
+            TRY(await_trust(parts_.edge.haproxy(), site_name(now.spec.app, now.spec.env), slot,
+                            ctx));
+        }
     }
     const auto before = std::chrono::steady_clock::now();
     TRY(parts_.edge.refresh(ctx));

@@ -158,25 +158,35 @@ def test_kill_9_of_the_daemon_and_of_the_edge(wares):
     harness.wait_for(lambda: answers(wares, "prd") == "two here", "the edge's return", 5)
 
 
+def dead_at_the_edge(wares):
+    """Whether the edge takes a server for dead."""
+    return ",DOWN" in wares.ask_edge("show stat")
+
+
 def test_an_app_that_dies_right_before_the_switch_fails_nobody(wares, engine):
+    daemon = wares.site.serve()
+    daemon.wait_ready()
+    wares.run("deploy", "stg", "--wait")
+    serving = [each for slot in wares.deployment("stg")["slots"]
+               for each in slot["containers"]["web"]]
+    daemon.terminate()
     record = wares.site.folder / "record"
     record.touch()
     record.chmod(0o666)
-    wares.site.serve({"SEATRIAL_FAILPOINTS": "release.promoted=pause@2",
+    wares.site.serve({"SEATRIAL_FAILPOINTS": "release.promoted=pause",
                       "SEATRIAL_FAILPOINT_RECORD": str(record)}).wait_ready()
-    wares.run("deploy", "stg", "--wait")
     prober = Prober(wares.url("stg"), kinds=["new", "kept", "post"])
-    release, text = wares.build()
-    client = wares.start("deploy", "stg", "--release", release, "--wait")
+    wares.change("two")
+    client = wares.start("deploy", "stg", "--wait")
     harness.wait_for(lambda: "fired release.promoted" in record.read_text(), "the switch", 60)
-    (container,) = next(slot for slot in wares.deployment("stg")["slots"]
-                        if slot["phase"] == "serving")["containers"]["web"]
+    (container,) = {each.lstrip("/") for each in engine.census()["containers"]} - set(serving)
     os.kill(engine.pid(container), signal.SIGKILL)
+    harness.wait_for(lambda: dead_at_the_edge(wares), "the edge to notice", 10)
     with record.open("a") as lines:
         lines.write("resume release.promoted\n")
     out, err = client.communicate(timeout=60)
     assert client.returncode == 0, out + err
-    harness.wait_for(lambda: answers(wares, "stg") == text, "the new release", 20)
+    harness.wait_for(lambda: answers(wares, "stg") == "two here", "the new release", 20)
     asked = prober.stop()
     assert asked["failed"] == [] and asked["new"]["good"] > 20, asked
     assert "ended by itself and was started again" in wares.run("history", "stg").out
