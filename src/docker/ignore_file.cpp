@@ -18,7 +18,7 @@ enum class Kind { character, any, one, many, folders, rest };
 
 struct Token {
     Kind kind = Kind::character;
-    std::string set;    // of `one`: "" is every character but the slash, else the inside of [...]
+    std::string set;    // of `one`: the inside of [...]
     char character = 0;
 };
 
@@ -91,31 +91,55 @@ bool takes(const Token& token, char c) {
     }
 }
 
-// Which ends of `path` the tokens reach, all beginnings at once: no pattern makes it go back.
-bool fits(const std::vector<Token>& tokens, std::string_view path) {
-    std::vector<char> reached(path.size() + 1, 0);
-    reached[0] = 1;
-    for (const auto& token : tokens) {
-        std::vector<char> next(path.size() + 1, 0);
-        bool open = false;    // of `folders`: some reached place is behind us
-        for (std::size_t at = 0; at <= path.size(); ++at) {
-            const bool here = reached[at] != 0;
-            switch (token.kind) {
-                case Kind::many:
-                    next[at] = here || (at > 0 && next[at - 1] && path[at - 1] != '/');
-                    break;
-                case Kind::rest: next[at] = here || (at > 0 && next[at - 1]); break;
-                case Kind::folders:
-                    next[at] = here || (open && path[at - 1] == '/');
-                    open = open || here;
-                    break;
-                default: next[at] = at > 0 && reached[at - 1] && takes(token, path[at - 1]);
+// Of one pattern over a path: which beginnings of it fit the tokens so far. All at once, so that no
+// pattern makes it go back.
+class Reach {
+public:
+    // Whether the path, or a folder above it, fits.
+    bool fits(const std::vector<Token>& tokens, std::string_view path) {
+        now_.assign(path.size() + 1, 0);
+        now_[0] = 1;
+        for (const auto& token : tokens) {
+            if (!step(token, path)) {
+                return false;
             }
         }
-        reached = std::move(next);
+        for (std::size_t at = 1; at <= path.size(); ++at) {
+            if (now_[at] != 0 && (at == path.size() || path[at] == '/')) {
+                return true;
+            }
+        }
+        return false;
     }
-    return reached.back() != 0;
-}
+
+private:
+    // False when nothing fits any more.
+    bool step(const Token& token, std::string_view path) {
+        next_.assign(path.size() + 1, 0);
+        bool any = false;
+        bool open = false;    // of `folders`: a beginning that fits is behind us
+        for (std::size_t at = 0; at <= path.size(); ++at) {
+            const bool here = now_[at] != 0;
+            bool good = false;
+            switch (token.kind) {
+                case Kind::many:
+                    good = here || (at > 0 && next_[at - 1] != 0 && path[at - 1] != '/');
+                    break;
+                case Kind::rest: good = here || (at > 0 && next_[at - 1] != 0); break;
+                case Kind::folders:
+                    good = here || (open && path[at - 1] == '/');
+                    open = open || here;
+                    break;
+                default: good = at > 0 && now_[at - 1] != 0 && takes(token, path[at - 1]);
+            }
+            next_[at] = good ? 1 : 0;
+            any = any || good;
+        }
+        std::swap(now_, next_);
+        return any;
+    }
+    std::vector<char> now_, next_;
+};
 
 // Without "./", "//" and "x/..", and without the slash at its beginning or end.
 std::string clean(std::string_view text) {
@@ -135,15 +159,10 @@ struct Pattern {
 };
 
 bool ignores(const std::vector<Pattern>& patterns, std::string_view path) {
+    Reach reach;
     bool ignored = false;
     for (const auto& pattern : patterns) {
-        bool fit = false;
-        // The file, and each folder above it.
-        for (auto end = path.size(); !fit && end != std::string_view::npos && end > 0;
-             end = path.rfind('/', end - 1)) {
-            fit = fits(pattern.tokens, path.substr(0, end));
-        }
-        if (fit) {
+        if (pattern.back == ignored && reach.fits(pattern.tokens, path)) {
             ignored = !pattern.back;
         }
     }

@@ -1,5 +1,4 @@
-// A .dockerignore and a path, a NUL between them: reading ends, and a fault has
-// its line.
+// A .dockerignore and a path, a NUL between them: reading ends, and a fault has its line.
 #include <cstddef>
 #include <cstdint>
 #include <string_view>

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <string>
 
 namespace seatrial::docker {
@@ -70,6 +71,16 @@ TEST(IgnoreFile, NoPatternMakesItSlow) {
         stars += "*a";
     }
     EXPECT_FALSE(ignored(stars + "**/*b", std::string(2000, 'a')));
+    std::string many;    // as a large app has them, and each is looked at for every file
+    for (int i = 0; i < 50; ++i) {
+        many += "**/folder" + std::to_string(i) + "\n";
+    }
+    const auto ignores = parse_ignore_file(many).value();
+    const auto start = std::chrono::steady_clock::now();
+    for (int i = 0; i < 2000; ++i) {
+        EXPECT_FALSE(ignores("packages/app/components/deep/file" + std::to_string(i) + ".ts"));
+    }
+    EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(10));
 }
 
 }    // namespace
