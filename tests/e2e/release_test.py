@@ -167,8 +167,6 @@ def test_an_app_that_dies_right_before_the_switch_fails_nobody(wares, engine):
     daemon = wares.site.serve()
     daemon.wait_ready()
     wares.run("deploy", "stg", "--wait")
-    serving = [each for slot in wares.deployment("stg")["slots"]
-               for each in slot["containers"]["web"]]
     daemon.terminate()
     record = wares.site.folder / "record"
     record.touch()
@@ -179,7 +177,8 @@ def test_an_app_that_dies_right_before_the_switch_fails_nobody(wares, engine):
     wares.change("two")
     client = wares.start("deploy", "stg", "--wait")
     harness.wait_for(lambda: "fired release.promoted" in record.read_text(), "the switch", 60)
-    (container,) = {each.lstrip("/") for each in engine.census()["containers"]} - set(serving)
+    (container,) = next(slot for slot in wares.deployment("stg")["slots"]
+                        if slot["phase"] == "serving")["containers"]["web"]
     os.kill(engine.pid(container), signal.SIGKILL)
     harness.wait_for(lambda: dead_at_the_edge(wares), "the edge to notice", 10)
     with record.open("a") as lines:
