@@ -27,13 +27,16 @@ class Load:
             [sys.executable, __file__, url, str(rate), str(seconds)], stdout=subprocess.PIPE,
             text=True)
 
+    def requests(self):
+        """Waits for its end. What it printed, as numbers."""
+        out, _ = self.process.communicate(timeout=60)
+        assert self.process.returncode == 0, self.process.returncode
+        return [tuple(map(float, line.split())) for line in out.splitlines()]
+
     def between(self, begin, end):
         """Waits for its end. (Requests that were due in that UNIX time, those that failed,
         milliseconds that 99 % took at most)"""
-        out, _ = self.process.communicate(timeout=60)
-        assert self.process.returncode == 0, self.process.returncode
-        lines = [tuple(map(float, line.split())) for line in out.splitlines()]
-        seen = [(good, took) for due, good, took in lines if begin <= due <= end]
+        seen = [(good, took) for due, good, took in self.requests() if begin <= due <= end]
         times = sorted(took for _, took in seen)
         return (len(seen), sum(not good for good, _ in seen),
                 times[int(len(times) * 0.99)] * 1000)
@@ -43,8 +46,7 @@ def capacity(url, seconds=3):
     """Answers per second when asked for more than any machine can."""
     load = Load(url, 50_000, seconds)
     begun = time.time()
-    lines = [tuple(map(float, line.split())) for line in load.process.communicate()[0].splitlines()]
-    return sum(due + took < begun + seconds for due, _, took in lines) // seconds
+    return sum(due + took < begun + seconds for due, _, took in load.requests()) // seconds
 
 
 class Connection:

@@ -1,5 +1,6 @@
 """What a request through the edge costs beside a plain HAProxy with the same routes and beside
-kamal-proxy, in front of the same containers. Rounds take turns; with every core busy the share of each is what counts."""
+kamal-proxy, in front of the same containers. Rounds take turns; with every core busy the share of each
+is what counts."""
 import pathlib
 import re
 import shutil

@@ -10,10 +10,6 @@ namespace {
 
 constexpr std::size_t longest_list = 64 << 20;
 
-std::string first_word(const std::string& text) {
-    return text.substr(0, text.find('\n'));
-}
-
 // By an index of its own, which takes the very lines that ls-tree writes. The new tree belongs to
 // no commit: upkeep drops it when it is old.
 Result<std::string> tree_without(const Call& base, const std::string& tree,
@@ -48,7 +44,7 @@ Result<std::string> tree_without(const Call& base, const std::string& tree,
     write.env.push_back(index);
     TRY_ASSIGN(const std::string id,
                run_git_checked(std::move(write), "cannot leave files out", ctx));
-    return first_word(id);
+    return std::string(trim(id));
 }
 
 }    // namespace

@@ -6,9 +6,9 @@
 // Kinds: new (a connection each), kept (keep-alive), post (64 KB that trickle in within 0.4 s,
 // echoed as a digest), upload (the same within `upload` ms, half as often), events (server-sent
 // events), ws (WebSocket echo), h2 (one HTTP/2 session; over plain HTTP with prior knowledge).
-// `rate` is per second and of each kind that asks (`rates` of one: {"kept": 50}); streams are
-// `streams` each. Reads lines: "report" answers with one line of JSON and goes on, "reset" does so
-// and forgets, the end of input ends it.
+// `rate` is per second and of each kind that asks; streams are `streams` each. Reads lines:
+// "report" answers with one line of JSON and goes on, "reset" does so and forgets, the end of input
+// ends it.
 //
 // `crossed` counts what the release before answered while later requests got the next one's answer.
 //
@@ -156,8 +156,7 @@ function ask2(from, again = true) {
 }
 
 function ask(kind) {
-  const rate = options.rates?.[kind] ?? options.rate;
-  const pause = 1000 / rate * (kind === 'upload' ? 2 : 1);
+  const pause = 1000 / options.rate * (kind === 'upload' ? 2 : 1);
   let due = now();
   const tick = () => {
     for (; due <= now(); due += pause) {
