@@ -361,6 +361,32 @@ TEST_F(HaproxyTest, ACertificateIsACopyThatFollowsItsFile) {
     EXPECT_TRUE(client.request(asked, soon()));
 }
 
+TEST_F(HaproxyTest, WhatCameBackIsTrustedOnlyAfterItsOwnChecks) {
+    const Origin web("web");
+    const Fd late(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));    // refuses until it listens
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    auto* where = static_cast<sockaddr*>(static_cast<void*>(&address));
+    socklen_t size = sizeof address;
+    ASSERT_EQ(::bind(late.get(), where, size), 0);
+    ASSERT_EQ(::getsockname(late.get(), where, &size), 0);
+    put("a", web, web);
+    site().slots["b"] = {{"web", {{"127.0.0.1", ntohs(address.sin_port)}}}, {"api", {web.where()}}};
+    site().stable = "a";
+    start();
+    const Context limit = soon();
+    const auto becomes = [&](bool trusted) {
+        while (haproxy->trusts("shop", "b", soon()).value_or(!trusted) != trusted) {
+            ASSERT_TRUE(wait_for(std::chrono::milliseconds(10), limit));
+        }
+    };
+    becomes(false);
+    EXPECT_TRUE(haproxy->trusts("shop", "a", soon()).value_or(false));
+    ASSERT_EQ(::listen(late.get(), 8), 0);
+    becomes(true);
+}
+
 TEST_F(HaproxyTest, NobodyThereIsUnavailable) {
     const auto applied = haproxy->apply(wanted, soon());
     ASSERT_FALSE(applied);
